@@ -1,0 +1,1 @@
+"""From incident records to hot spots, forecasts of places and times, patrol plans and honest scorecards."""

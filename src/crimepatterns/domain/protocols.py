@@ -1,0 +1,95 @@
+"""The few shapes that let new sources, forecasters, metrics and executors be added as one file each."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from crimepatterns.domain.forecast import Forecast
+from crimepatterns.domain.history import History
+from crimepatterns.domain.panel import Panel
+from crimepatterns.domain.periods import Periods
+
+__all__ = ["Executor", "FittedForecaster", "Forecaster", "Metric", "Progress", "RawTable", "Source", "silent"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class RawTable:
+    """Records as a publisher gave them, streamed.
+
+    Parameters
+    ----------
+    columns : tuple of str
+    batches : iterable of pyarrow.RecordBatch
+        Each with exactly `columns`.
+    rows : int or None
+        Expected number of rows, for progress; None where it is not known.
+    """
+
+    columns: tuple[str, ...]
+    batches: Iterable[pa.RecordBatch] = field(repr=False)
+    rows: int | None = None
+
+
+class Source(Protocol):
+    """A feed or file of incident records."""
+
+    name: str
+
+    def fetch(self, window: tuple[pd.Timestamp, pd.Timestamp] | None = None) -> RawTable:
+        """Read the records of a window of time, or all of them."""
+        ...
+
+
+class FittedForecaster(Protocol):
+    """A forecaster with its learned parameters; it holds no incidents."""
+
+    def predict(self, history: History, periods: Periods) -> Forecast:
+        """Forecast `periods` from what `history` knows; history may be later than the one it was fitted on."""
+        ...
+
+
+class Forecaster(Protocol):
+    """A way of forecasting, before it has seen data."""
+
+    name: str
+
+    def fit(self, history: History, *, rng: np.random.Generator) -> FittedForecaster:
+        """Learn from `history`."""
+        ...
+
+
+class Metric(Protocol):
+    """A score of a forecast against what happened."""
+
+    def __call__(self, forecast: Forecast, panel: Panel) -> float:
+        """Return the score."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs the same function over many items: one after another, on all cores or on a cluster."""
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield results in the order of the items."""
+        ...
+
+
+class Progress(Protocol):
+    """Told how far long work has come; the command line draws a bar from it."""
+
+    def __call__(self, task: str, done: float, total: float | None) -> None:
+        """Report that `done` of `total` units of `task` are finished."""
+        ...
+
+
+def silent(task: str, done: float, total: float | None) -> None:
+    """Ignore progress."""
+
+

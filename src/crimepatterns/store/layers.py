@@ -1,0 +1,161 @@
+"""Surfaces, clusters and forecasts on disk: GeoParquet, with every parameter inside the file."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from crimepatterns.domain.area import StudyArea
+from crimepatterns.domain.forecast import Forecast
+from crimepatterns.domain.grid import Grid
+from crimepatterns.domain.periods import Periods
+from crimepatterns.domain.surface import Surface
+from crimepatterns.errors import ArtefactError, MissingInputError
+from crimepatterns.store.atomic import replacing
+
+__all__ = [
+    "read_forecast",
+    "read_layer",
+    "read_surface",
+    "write_forecast",
+    "write_layer",
+    "write_surface",
+]
+
+_KEY = b"crimepatterns"
+
+
+def write_layer(path: Path, layer: gpd.GeoDataFrame, facts: Mapping[str, Any]) -> None:
+    """Write a GeoDataFrame as GeoParquet with `facts` (JSON) in its metadata."""
+    with replacing(path) as beside:
+        layer.to_parquet(beside, index=False)
+        table = pq.read_table(beside)
+        metadata = dict(table.schema.metadata or {})
+        metadata[_KEY] = json.dumps(dict(facts), sort_keys=True, default=str).encode()
+        pq.write_table(table.replace_schema_metadata(metadata), beside)
+
+
+def read_layer(path: Path) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
+    """Read a layer and its facts.
+
+    Raises
+    ------
+    MissingInputError
+        If the file is not there.
+    ArtefactError
+        If it is damaged or not one of ours.
+    """
+    if not path.exists():
+        raise MissingInputError(f"{path} is not there yet: run the stage that makes it.")
+    try:
+        layer = gpd.read_parquet(path)
+        facts = json.loads((pq.read_schema(path).metadata or {})[_KEY])
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtefactError(f"{path} is damaged or foreign ({error}): run its stage again with --force.") from error
+    return layer, facts
+
+
+def write_surface(path: Path, surface: Surface, facts: Mapping[str, Any] | None = None) -> None:
+    """Write a surface with its grid, null hypothesis and parameters; `facts` adds run id, as-of date and so on."""
+    layer = _with_lattice(surface.to_geodataframe(), surface.grid)
+    own = {
+        "kind": "surface",
+        "method": surface.method,
+        "unit": surface.unit,
+        "null": surface.null,
+        "parameters": dict(surface.parameters),
+        "grid": _grid_facts(surface.grid),
+    }
+    write_layer(path, layer, {**(facts or {}), **own})
+
+
+def read_surface(path: Path, area: StudyArea) -> tuple[Surface, dict[str, Any]]:
+    """Read a surface and its facts; see `read_layer` for the errors."""
+    layer, facts = read_layer(path)
+    surface = Surface(
+        grid=_grid_from(layer, facts["grid"], area),
+        method=facts["method"],
+        values=layer["value"].to_numpy(dtype=float),
+        unit=facts["unit"],
+        p_values=layer["p_value"].to_numpy(dtype=float) if "p_value" in layer else None,
+        q_values=layer["q_value"].to_numpy(dtype=float) if "q_value" in layer else None,
+        null=facts["null"],
+        parameters=MappingProxyType(facts["parameters"]),
+    )
+    return surface, facts
+
+
+def write_forecast(path: Path, forecast: Forecast, facts: Mapping[str, Any] | None = None) -> None:
+    """Write a forecast with its grid, periods and parameters; `facts` adds run id and so on."""
+    layer = _with_lattice(forecast.grid.to_geodataframe(), forecast.grid)
+    for i in range(len(forecast.periods)):
+        layer[f"mean_{i}"] = forecast.mean[:, i]
+        for level, values in forecast.quantiles.items():
+            layer[f"q{level:g}_{i}"] = values[:, i]
+    own = {
+        "kind": "forecast",
+        "category": forecast.category,
+        "model": forecast.model,
+        "issued_at": forecast.issued_at.isoformat(),
+        "edges": [edge.isoformat() for edge in forecast.periods.edges],
+        "levels": sorted(forecast.quantiles),
+        "parameters": dict(forecast.parameters),
+        "grid": _grid_facts(forecast.grid),
+    }
+    write_layer(path, layer, {**(facts or {}), **own})
+
+
+def read_forecast(path: Path, area: StudyArea) -> tuple[Forecast, dict[str, Any]]:
+    """Read a forecast and its facts; see `read_layer` for the errors."""
+    layer, facts = read_layer(path)
+    edges = pd.DatetimeIndex([pd.Timestamp(edge).tz_convert(area.timezone) for edge in facts["edges"]])
+    count = len(edges) - 1
+    forecast = Forecast(
+        grid=_grid_from(layer, facts["grid"], area),
+        periods=Periods(edges),
+        category=facts["category"],
+        model=facts["model"],
+        issued_at=pd.Timestamp(facts["issued_at"]).tz_convert(area.timezone),
+        mean=np.column_stack([layer[f"mean_{i}"] for i in range(count)]),
+        quantiles=MappingProxyType(
+            {level: np.column_stack([layer[f"q{level:g}_{i}"] for i in range(count)]) for level in facts["levels"]}
+        ),
+        parameters=MappingProxyType(facts["parameters"]),
+    )
+    return forecast, facts
+
+
+def _with_lattice(layer: gpd.GeoDataFrame, grid: Grid) -> gpd.GeoDataFrame:
+    if grid.kind != "polygon":
+        layer["lattice_a"], layer["lattice_b"] = grid.lattice[:, 0], grid.lattice[:, 1]
+    return layer
+
+
+def _grid_facts(grid: Grid) -> dict[str, Any]:
+    return {
+        "kind": grid.kind,
+        "cell_size_m": None if grid.kind == "polygon" else grid.cell_size_m,
+        "origin": list(grid.origin),
+        "rotation_deg": grid.rotation_deg,
+    }
+
+
+def _grid_from(layer: gpd.GeoDataFrame, facts: Mapping[str, Any], area: StudyArea) -> Grid:
+    cells = layer[["cell_id", "area_km2", "neighbourhood", "geometry"]].copy()
+    if facts["kind"] == "polygon":
+        return Grid(area=area, kind="polygon", cells=cells)
+    return Grid(
+        area=area,
+        kind=facts["kind"],
+        cells=cells,
+        cell_size_m=float(facts["cell_size_m"]),
+        origin=(float(facts["origin"][0]), float(facts["origin"][1])),
+        rotation_deg=float(facts["rotation_deg"]),
+        lattice=layer[["lattice_a", "lattice_b"]].to_numpy(dtype=np.int64),
+    )

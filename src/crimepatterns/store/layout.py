@@ -1,0 +1,103 @@
+"""Where everything of one city lies on disk."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Layout", "slug"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one city below a root folder; nothing is created by asking for a path.
+
+    Parameters
+    ----------
+    root : Path
+        The project folder.
+    city : str
+        The city's short name.
+    """
+
+    root: Path
+    city: str
+
+    @property
+    def raw(self) -> Path:
+        """Immutable raw copies with MANIFEST.json."""
+        return self.root / "data" / "raw" / self.city
+
+    @property
+    def processed(self) -> Path:
+        """Everything that cleaning makes; it can be rebuilt from `raw`."""
+        return self.root / "data" / "processed" / self.city
+
+    @property
+    def incidents(self) -> Path:
+        """GeoParquet, ``year=YYYY/month=MM/part-0.parquet``."""
+        return self.processed / "incidents"
+
+    @property
+    def rejected(self) -> Path:
+        """Parquet table of dropped rows, each with its reason."""
+        return self.processed / "rejected.parquet"
+
+    @property
+    def study_area(self) -> Path:
+        """GeoParquet with the boundary and the neighbourhoods."""
+        return self.processed / "study_area.parquet"
+
+    @property
+    def cleaning_report(self) -> Path:
+        """JSON; the readable page lies beside it as ``.html``."""
+        return self.processed / "cleaning_report.json"
+
+    @property
+    def results(self) -> Path:
+        """Everything the later stages make."""
+        return self.root / "results" / self.city
+
+    @property
+    def patterns(self) -> Path:
+        """Surfaces and clusters: ``<category>/<method>.parquet``."""
+        return self.results / "patterns"
+
+    @property
+    def forecasts(self) -> Path:
+        """``<category>.parquet``."""
+        return self.results / "forecasts"
+
+    @property
+    def evaluation(self) -> Path:
+        """``scorecard-<span>/``."""
+        return self.results / "evaluation"
+
+    @property
+    def plan(self) -> Path:
+        """Patrol plan as CSV, GeoJSON and printable page."""
+        return self.results / "plan"
+
+    @property
+    def figures(self) -> Path:
+        """PNG figures."""
+        return self.results / "figures"
+
+    @property
+    def stages(self) -> Path:
+        """One JSON manifest per finished stage: inputs, settings, outputs and digests."""
+        return self.results / "stages"
+
+    @property
+    def models(self) -> Path:
+        """``<name>/<version>/``."""
+        return self.root / "models"
+
+    @property
+    def ledger(self) -> Path:
+        """Append-only record of every opening of the judge span."""
+        return self.root / "ledger" / f"{self.city}.jsonl"
+
+
+def slug(name: str) -> str:
+    """Turn a category or model name into a safe file name: lower case, anything else than a-z and 0-9 becomes ``_``."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "_"
