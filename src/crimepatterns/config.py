@@ -298,7 +298,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"Config file {path} does not exist: give --config a city file, see config/cities/.") from error
+        raise ConfigError(
+            f"Config file {path} does not exist: give --config a city file, see config/cities/."
+        ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"Config file {path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if loaded is None:

@@ -57,7 +57,7 @@ class StudyArea:
             )
         if not is_metric(self.crs):
             raise StudyAreaError(
-                f"Study area needs a projected system in metres, got {self.crs}: set crs in the city file or leave it out."
+                f"Study area needs a projected system in metres, got {self.crs}: set crs in the city file or drop it."
             )
         try:
             ZoneInfo(self.timezone)
@@ -66,9 +66,7 @@ class StudyArea:
                 f"Time zone must be an IANA name such as America/Chicago, got {self.timezone!r}."
             ) from error
         if "name" not in self.neighbourhoods.columns:
-            raise StudyAreaError(
-                f"Neighbourhoods need a column 'name', found {list(self.neighbourhoods.columns)}."
-            )
+            raise StudyAreaError(f"Neighbourhoods need a column 'name', found {list(self.neighbourhoods.columns)}.")
         if self.neighbourhoods["name"].duplicated().any():
             repeated = self.neighbourhoods.loc[self.neighbourhoods["name"].duplicated(), "name"].iloc[0]
             raise StudyAreaError(f"Neighbourhood names must be unique, {repeated!r} repeats: dissolve by name first.")

@@ -36,7 +36,9 @@ class Clusters:
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.incidents):
-            raise DomainError(f"Clusters need one label per incident, got {len(self.labels)} for {len(self.incidents)}.")
+            raise DomainError(
+                f"Clusters need one label per incident, got {len(self.labels)} for {len(self.incidents)}."
+            )
         found = set(self.labels.dropna().unique())
         listed = set(self.summary["cluster"])
         if found != listed:

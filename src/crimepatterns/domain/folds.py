@@ -29,7 +29,8 @@ class Fold:
     def __post_init__(self) -> None:
         if not self.train.end <= self.cutoff <= self.test.start:
             raise DomainError(
-                f"Fold must have train end <= cutoff <= test start, got {self.train.end}, {self.cutoff}, {self.test.start}."
+                "Fold must have train end <= cutoff <= test start, "
+                f"got {self.train.end}, {self.cutoff}, {self.test.start}."
             )
 
 
@@ -98,6 +99,6 @@ def rolling(start: pd.Timestamp, end: pd.Timestamp, *, horizon_days: int, origin
 def spans(
     start: pd.Timestamp, end: pd.Timestamp, *, horizon_days: int, select_origins: int, judge_origins: int
 ) -> Spans:
-    """Cut the data into fit, select and judge; the judge origins are the last ones. See `rolling` for the parameters."""
+    """Cut the data into fit, select and judge; the judge origins come last. See `rolling` for the parameters."""
     folds = rolling(start, end, horizon_days=horizon_days, origins=select_origins + judge_origins)
     return Spans(folds[0].cutoff, folds[:select_origins], folds[select_origins:])

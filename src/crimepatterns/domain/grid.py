@@ -125,14 +125,18 @@ class Grid:
         max_cells: int,
     ) -> "Grid":
         if not (np.isfinite(cell_size_m) and cell_size_m > 0):
-            raise GridError(f"Grid cell size must be > 0 metres, got {cell_size_m}: set grid.cell_size_m in the config.")
+            raise GridError(
+                f"Grid cell size must be > 0 metres, got {cell_size_m}: set grid.cell_size_m in the config."
+            )
         # The lattice is laid in its own frame, where it is neither shifted nor turned.
         upright = shapely.affinity.rotate(area.polygon, -rotation_deg, origin=origin)
         west, south, east, north = shapely.bounds(upright)
         box_cells = (east - west) / cell_size_m * (north - south) / cell_size_m
         if box_cells > 20 * max_cells:
             raise GridError(_too_many(int(box_cells), max_cells, (east - west) / 1e3, (north - south) / 1e3))
-        lattice = _lattice_over((west - origin[0], south - origin[1], east - origin[0], north - origin[1]), kind, cell_size_m)
+        lattice = _lattice_over(
+            (west - origin[0], south - origin[1], east - origin[0], north - origin[1]), kind, cell_size_m
+        )
         shapes = _lattice_shapes(lattice, kind, cell_size_m, origin)
         shapely.prepare(upright)
         meets = shapely.intersects(upright, shapes)
@@ -285,7 +289,7 @@ def _lattice_of(points: NDArray[np.float64], kind: str, size: float) -> NDArray[
 
 def _lattice_centres(lattice: NDArray[np.int64], kind: str, size: float) -> NDArray[np.float64]:
     if kind == "square":
-        return (lattice + 0.5) * size
+        return np.asarray((lattice + 0.5) * size, dtype=np.float64)
     q, r = lattice[:, 0].astype(float), lattice[:, 1].astype(float)
     return np.column_stack([(q + r / 2.0) * size, r * size * _ROOT3 / 2.0])
 

@@ -91,5 +91,3 @@ class Progress(Protocol):
 
 def silent(task: str, done: float, total: float | None) -> None:
     """Ignore progress."""
-
-

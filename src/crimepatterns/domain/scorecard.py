@@ -13,7 +13,7 @@ __all__ = ["FOLD_COLUMNS", "SUMMARY_COLUMNS", "Scorecard"]
 
 FOLD_COLUMNS: tuple[str, ...] = ("category", "model", "metric", "budget", "cutoff", "numerator", "denominator", "value")
 """One row per category, model, metric, budget and origin. ``budget`` is a label such as ``2 % of area`` or
-``20 places``, empty where the metric has none. ``value = numerator / denominator``; sums of the two pool over origins."""
+``20 places``, empty where the metric has none. ``value = numerator / denominator``; their sums pool over origins."""
 
 SUMMARY_COLUMNS: tuple[str, ...] = (
     "category",

@@ -1,0 +1,153 @@
+"""Run stages, one or all; skip those whose inputs, settings and results are as they were."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from crimepatterns.config import Settings, settings_digest
+from crimepatterns.domain.protocols import Progress, silent
+from crimepatterns.errors import ArtefactError, MissingInputError
+from crimepatterns.operations.fingerprints import digest_files, fingerprint, unchanged
+from crimepatterns.operations.locking import city_lock
+from crimepatterns.operations.stages import STAGES, Stage, stage_named
+from crimepatterns.store.atomic import read_json, write_json
+from crimepatterns.store.layout import Layout
+from crimepatterns.version import __version__
+
+__all__ = ["StageOutcome", "run_all", "run_stage", "stage_manifest"]
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What a stage did.
+
+    Parameters
+    ----------
+    name : str
+    skipped : bool
+        True where nothing had changed and the earlier result stands.
+    seconds : float
+        Wall-clock time of the run that made the result.
+    summary : mapping
+        What the stage reported; JSON-able.
+    """
+
+    name: str
+    skipped: bool
+    seconds: float
+    summary: Mapping[str, Any]
+
+
+def run_all(settings: Settings, *, force: bool = False, progress: Progress = silent) -> list[StageOutcome]:
+    """Run every stage in order; see `run_stage`."""
+    layout = Layout(settings.root, settings.city)
+    with city_lock(layout.results):
+        return [_run(settings, stage, force=force, progress=progress, options={}) for stage in STAGES]
+
+
+def run_stage(
+    settings: Settings,
+    name: str,
+    *,
+    force: bool = False,
+    progress: Progress = silent,
+    options: Mapping[str, Any] | None = None,
+) -> StageOutcome:
+    """Run one stage unless it is up to date.
+
+    Parameters
+    ----------
+    settings : Settings
+    name : str
+        A stage of `STAGES`, or ``judge``.
+    force : bool
+        Run even if nothing changed.
+    progress : Progress
+    options : mapping, optional
+        Further keyword arguments of the stage's function; they count as settings.
+
+    Raises
+    ------
+    MissingInputError
+        If a stage it needs has never finished.
+    """
+    layout = Layout(settings.root, settings.city)
+    with city_lock(layout.results):
+        return _run(settings, stage_named(name), force=force, progress=progress, options=options or {})
+
+
+def stage_manifest(settings: Settings, name: str) -> dict[str, Any] | None:
+    """Return the manifest of a stage's last finished run, or None; a damaged one counts as none."""
+    path = Layout(settings.root, settings.city).stages / f"{name}.json"
+    if not path.exists():
+        return None
+    try:
+        manifest: dict[str, Any] = read_json(path)
+    except ArtefactError:
+        return None
+    return manifest
+
+
+def _run(
+    settings: Settings, stage: Stage, *, force: bool, progress: Progress, options: Mapping[str, Any]
+) -> StageOutcome:
+    layout = Layout(settings.root, settings.city)
+    digest = settings_digest(stage.settings_of(settings), dict(stage.options), dict(options), __version__)
+    inputs = _inputs(settings, stage)
+    before = stage_manifest(settings, stage.name)
+    current = before is not None and before["settings"] == digest and before["inputs"] == inputs
+    if before is not None and current and not force and unchanged(layout.root, before["outputs"]):
+        return StageOutcome(stage.name, skipped=True, seconds=before["seconds"], summary=before["summary"])
+    progress(stage.purpose, 0, None)
+    began = time.monotonic()
+    summary = stage.function()(settings, progress=progress, **dict(stage.options), **options)
+    seconds = round(time.monotonic() - began, 2)
+    outputs = fingerprint(layout.root, stage.outputs(layout))
+    write_json(
+        layout.stages / f"{stage.name}.json",
+        {
+            "stage": stage.name,
+            "version": __version__,
+            "settings": digest,
+            "inputs": inputs,
+            "outputs": outputs,
+            "digest": settings_digest({name: facts["sha256"] for name, facts in outputs.items()}),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": seconds,
+            "summary": summary,
+        },
+    )
+    return StageOutcome(stage.name, skipped=False, seconds=seconds, summary=summary)
+
+
+def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
+    """Digest what a stage reads: the results of earlier stages, and for the first two the user's own files."""
+    inputs = {}
+    for name in stage.after:
+        manifest = stage_manifest(settings, name)
+        if manifest is None:
+            raise MissingInputError(
+                f"{stage.name} needs the result of {name}, which has not finished for {settings.city}: "
+                f"run `crimepatterns {name}` first, or `crimepatterns run` for everything."
+            )
+        inputs[name] = manifest["digest"]
+    own = {"ingest": settings.source.paths, "clean": _area_files(settings)}.get(stage.name, ())
+    if own:
+        inputs["files"] = digest_files(sorted({found for path in own for found in _matches(Path(path))}))
+    return inputs
+
+
+def _area_files(settings: Settings) -> tuple[str, ...]:
+    named = (settings.study_area.boundary, settings.study_area.neighbourhoods)
+    return tuple(path for path in named if path is not None)
+
+
+def _matches(path: Path) -> list[Path]:
+    if path.exists():
+        return [path]
+    anchor = Path(path.anchor) if path.is_absolute() else Path()
+    pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else str(path)
+    return sorted(anchor.glob(pattern))

@@ -1,0 +1,141 @@
+"""The stages of the product: what each needs, which settings it depends on, and what it leaves behind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from crimepatterns.config import Settings
+from crimepatterns.store.layout import Layout
+
+__all__ = ["STAGES", "Stage", "stage_named"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step from raw file to figures.
+
+    Parameters
+    ----------
+    name : str
+        The command that runs it.
+    purpose : str
+        Shown while it runs.
+    target : str
+        ``module:function``, imported when the stage runs.
+    settings : tuple of str
+        Sections of the settings whose change makes the stage run again.
+    after : tuple of str
+        Stages whose results it reads.
+    outputs : callable
+        Files and folders the stage leaves, from the city's layout.
+    options : tuple of (str, object)
+        Keyword arguments for the function.
+    """
+
+    name: str
+    purpose: str
+    target: str
+    settings: tuple[str, ...]
+    after: tuple[str, ...]
+    outputs: Callable[[Layout], tuple[Path, ...]]
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def function(self) -> Callable[..., dict[str, Any]]:
+        """Import the stage's function."""
+        module, _, name = self.target.partition(":")
+        found: Callable[..., dict[str, Any]] = getattr(import_module(module), name)
+        return found
+
+    def settings_of(self, settings: Settings) -> dict[str, object]:
+        """Return the part of the settings this stage depends on."""
+        whole = settings.model_dump(mode="json")
+        return {key: whole[key] for key in ("city", "title", "timezone", "crs", *self.settings)}
+
+
+_CLEANING = ("source", "columns", "cleaning", "study_area", "taxonomy")
+_MODELLING = ("grid", "forecast", "evaluation", "taxonomy")
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        "ingest",
+        "Copying raw records",
+        "crimepatterns.data_processing:ingest",
+        ("source", "columns"),
+        (),
+        lambda layout: (layout.raw,),
+    ),
+    Stage(
+        "clean",
+        "Cleaning incidents",
+        "crimepatterns.data_processing:clean",
+        _CLEANING,
+        ("ingest",),
+        lambda layout: (layout.processed,),
+    ),
+    Stage(
+        "patterns",
+        "Finding hot spots and clusters",
+        "crimepatterns.pattern_analysis:find_patterns",
+        ("grid", "patterns", "forecast", "taxonomy"),
+        ("clean",),
+        lambda layout: (layout.patterns,),
+    ),
+    Stage(
+        "train",
+        "Training models",
+        "crimepatterns.model_training:train",
+        _MODELLING,
+        ("clean",),
+        lambda layout: tuple(sorted(layout.models.glob(f"{layout.city}-*"))),
+    ),
+    Stage(
+        "evaluate",
+        "Scoring models on past weeks",
+        "crimepatterns.model_evaluation:evaluate",
+        _MODELLING,
+        ("clean",),
+        lambda layout: (layout.evaluation / "select",),
+    ),
+    Stage(
+        "forecast",
+        "Forecasting",
+        "crimepatterns.forecasting:forecast",
+        _MODELLING,
+        ("clean", "train", "evaluate"),
+        lambda layout: (layout.forecasts,),
+    ),
+    Stage(
+        "plan",
+        "Planning patrols",
+        "crimepatterns.planning:plan",
+        ("grid", "forecast", "plan", "taxonomy", "evaluation"),
+        ("clean", "forecast"),
+        lambda layout: (layout.plan,),
+    ),
+    Stage(
+        "visualize",
+        "Drawing figures",
+        "crimepatterns.visualization:visualize",
+        ("grid", "patterns", "forecast", "plan"),
+        ("clean", "patterns", "evaluate", "forecast"),
+        lambda layout: (layout.figures,),
+    ),
+)
+"""In the order in which `run` takes them."""
+
+JUDGE = Stage(
+    "judge",
+    "Opening the judge span",
+    "crimepatterns.model_evaluation:evaluate",
+    _MODELLING,
+    ("clean", "evaluate"),
+    lambda layout: (layout.evaluation / "judge",),
+    (("report", True),),
+)
+
+
+def stage_named(name: str) -> Stage:
+    """Return the stage of that name."""
+    return next(stage for stage in (*STAGES, JUDGE) if stage.name == name)
