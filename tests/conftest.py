@@ -1,7 +1,12 @@
-"""Fixtures and the rule that a skip fails where everything is required."""
+"""Fixtures, and the rule that a skip fails where everything is required."""
 
+import fcntl
 import os
+import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,11 +14,25 @@ REQUIRE_ALL = os.environ.get("REQUIRE") == "all" or os.environ.get("CI") == "tru
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def lacking(what: str) -> None:
-    """Skip the test, or fail it where everything is required."""
-    if REQUIRE_ALL:
-        pytest.fail(f"{what} is required here (REQUIRE=all or CI=true)")
-    pytest.skip(what)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: a skip is a failure here (REQUIRE=all or CI=true): {report.longrepr}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in one table which programs or files were missing and what was not tested for it."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[re.sub(r"^Skipped: ", "", text)] += 1
+    if reasons:
+        terminalreporter.section("not tested here")
+        for reason, count in reasons.most_common():
+            terminalreporter.write_line(f"{count:>5} tests  {reason}")
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +40,7 @@ def shared_data() -> Path:
     """Folder of real incident files beside the project."""
     folder = Path(os.environ.get("CRIMEPATTERNS_SHARED", PROJECT.parent / "shared")) / "data"
     if not folder.is_dir():
-        lacking("real incident files (../shared/data)")
+        pytest.skip("real incident files are missing (../shared/data)")
     return folder
 
 
@@ -30,5 +49,30 @@ def chromium() -> str:
     """Path of Debian's Chromium."""
     path = os.environ.get("CRIMEPATTERNS_CHROMIUM", "/usr/bin/chromium")
     if not Path(path).exists():
-        lacking("Chromium (make setup-system)")
+        pytest.skip("Chromium is missing (make setup-system, as root on Debian)")
     return path
+
+
+SMALL_CITY = {
+    "source": {"incidents": 12_000, "years": 2},
+    "forecast": {"categories": ["burglary", "theft"], "tuning_candidates": 1, "tuning_folds": 2, "max_rows": 40_000},
+    "evaluation": {"select_origins": 13, "judge_origins": 13, "simulations": 20},
+    "grid": {"cell_size_m": 400},
+}
+
+
+@pytest.fixture(scope="session")
+def small_city_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Settings of a small synthetic city on which the whole pipeline has really run, once per test session."""
+    from crimepatterns.config import load_settings
+    from crimepatterns.operations.pipeline import run_all
+
+    common = tmp_path_factory.getbasetemp()
+    root = (common.parent if os.environ.get("PYTEST_XDIST_WORKER") else common) / "small-city"
+    root.mkdir(exist_ok=True)
+    settings = load_settings(overrides={**SMALL_CITY, "root": str(root)})
+    # Test workers share the run: the first one makes it, the others wait and find it unchanged.
+    with (root / "session.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run_all(settings)
+    return settings

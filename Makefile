@@ -1,0 +1,89 @@
+# Crime pattern analysis. `make` lists what there is; `make run` and `make test` need Python >= 3.11, git and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+# -- setting up ------------------------------------------------------------------------------------------------------
+
+.make/python:
+	@mkdir -p .make
+	@for candidate in $${PYTHON:-python3} python3.13 python3.12 python3.11; do \
+	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    command -v $$candidate > $@; exit 0; fi; done; \
+	echo 'Python 3.11 or newer is needed: install it, or name it with PYTHON=/path/to/python3.' >&2; exit 1
+
+.make/environment: .make/python requirements.txt pyproject.toml
+	@echo 'Setting up the environment (once; about a minute) ...'
+	@"$$(cat .make/python)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: setup
+setup: .make/environment ## Set up the Python environment from the hashed lock
+
+.PHONY: frontend
+frontend: .make/environment ## Build the web page's bundle, if its sources changed
+	@$(BIN)/python deployment/app/build_frontend.py
+
+.PHONY: setup-system
+setup-system: ## Install Chromium, PostgreSQL and Prometheus for the tests (root on Debian; elsewhere says so)
+	@bash tools/setup_system.sh
+
+# -- using it --------------------------------------------------------------------------------------------------------
+
+.PHONY: run
+run: frontend ## Do everything on the embedded city (or CONFIG=config/cities/chicago.yaml), then serve the page
+	@$(BIN)/crimepatterns run $(if $(CONFIG),--config $(CONFIG))
+
+# -- checking it -----------------------------------------------------------------------------------------------------
+
+.PHONY: check
+check: .make/environment ## Lint, format, types, layers: what a commit must pass
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+.PHONY: test
+test: setup-system frontend ## Set up and run every test (REQUIRE=all: a skip is a failure)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+
+.PHONY: test-fast
+test-fast: frontend ## The tests that take under two minutes together
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow and not chromium'
+
+.PHONY: bench
+bench: .make/environment ## Measure speed and memory against peers, as ratios in one run (minutes)
+	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+
+.PHONY: drill
+drill: .make/environment ## Kill the pipeline at random moments twenty times and check what is left (minutes)
+	@$(BIN)/python benchmarks/drills/kill_pipeline.py
+
+.PHONY: validate
+validate: .make/environment ## Long statistical validations: size of the significance tests (minutes)
+	@$(BIN)/python -m pytest -n 2 -m slow tests/unit
+
+.PHONY: docs
+docs: .make/environment ## Build the documentation; a warning is an error
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo 'docs/_build/html/index.html'
+
+.PHONY: lock
+lock: ## Compile requirements.txt from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate -q -o requirements.txt
+
+.PHONY: clean
+clean: ## Remove what can be rebuilt, not your data
+	rm -rf .make $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -1,0 +1,367 @@
+"""The command line: one command per stage, `run` for all of them, `serve` for the page.
+
+Nothing heavy is imported here, so that ``crimepatterns --help`` answers at once.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from crimepatterns.errors import ConfigError, CrimePatternsError
+
+if TYPE_CHECKING:
+    from crimepatterns.config import Settings
+    from crimepatterns.domain.protocols import Progress
+    from crimepatterns.operations.pipeline import StageOutcome
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="crimepatterns",
+    help=(
+        "From incident records to hot spots, forecasts of places and times, patrol plans and honest scorecards.\n\n"
+        "Without --config every command works on the embedded synthetic city. "
+        "Start with: crimepatterns run"
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+model_app = typer.Typer(help="Look after stored models.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="City file, such as config/cities/chicago.yaml. Default: the embedded city."),
+]
+Change = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as --set grid.cell_size_m=150."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines, nothing else.")]
+Force = Annotated[bool, typer.Option("--force", help="Run even if nothing has changed since the last time.")]
+
+
+def main() -> None:
+    """Run the command line; errors a user can act on become one line on standard error."""
+    try:
+        app(standalone_mode=False)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        _complain("Stopped. The last finished results are untouched; the next run goes on from them.")
+        sys.exit(130)
+    except CrimePatternsError as error:
+        _fail(error, code=2 if isinstance(error, ConfigError) else 1)
+    except OSError as error:
+        _fail(CrimePatternsError(f"{error.strerror or error}: {error.filename or 'system'}"), code=1)
+    except Exception as error:
+        # Usage errors of the command-line library know how to show themselves.
+        if not hasattr(error, "show"):
+            raise
+        error.show()
+        sys.exit(getattr(error, "exit_code", 2))
+
+
+# -- one command per stage -------------------------------------------------------------------------------------------
+
+
+@app.command(epilog="Example: crimepatterns ingest --config config/cities/chicago.yaml")
+def ingest(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Copy raw records under data/raw, unchanged, without columns that look personal."""
+    _stage("ingest", config, change, as_json=as_json, force=force)
+
+
+@app.command(epilog="Example: crimepatterns clean --config config/cities/chicago.yaml --format csv")
+def clean(
+    config: Config = None,
+    change: Change = None,
+    as_json: AsJson = False,
+    force: Force = False,
+    format: Annotated[  # noqa: A002  # the option's public name
+        Literal["parquet", "csv"],
+        typer.Option("--format", help="csv also writes preprocessed_data.csv beside the Parquet files."),
+    ] = "parquet",
+) -> None:
+    """Check every row, keep the good ones, and account for each rejected one."""
+    options = {"csv": True} if format == "csv" else {}
+    _stage("clean", config, change, as_json=as_json, force=force, options=options)
+
+
+@app.command(epilog="Example: crimepatterns patterns --set patterns.bandwidth_m=300")
+def patterns(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Find hot spots and clusters in the most recent year."""
+    _stage("patterns", config, change, as_json=as_json, force=force)
+
+
+@app.command(epilog="Example: crimepatterns train --set 'forecast.categories=[burglary]'")
+def train(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Tune and fit the learners, and store each with its metrics, settings and card."""
+    _stage("train", config, change, as_json=as_json, force=force)
+
+
+@app.command(epilog="Example: crimepatterns evaluate --report")
+def evaluate(
+    config: Config = None,
+    change: Change = None,
+    as_json: AsJson = False,
+    force: Force = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Open the judge span, once per release; the opening is logged.")
+    ] = False,
+) -> None:
+    """Replay past weeks and score every model beside the baselines."""
+    _stage("judge" if report else "evaluate", config, change, as_json=as_json, force=force)
+
+
+@app.command(epilog="Example: crimepatterns forecast --as-of 2025-10-01")
+def forecast(
+    config: Config = None,
+    change: Change = None,
+    as_json: AsJson = False,
+    force: Force = False,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="Forecast from this day. Default: the last day.")
+    ] = None,
+) -> None:
+    """Forecast the next period by every model."""
+    options = {} if as_of is None else {"as_of": as_of}
+    _stage("forecast", config, change, as_json=as_json, force=force, options=options)
+
+
+@app.command(epilog="Example: crimepatterns plan --set plan.units=10")
+def plan(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Choose places and hours for the patrols there are."""
+    _stage("plan", config, change, as_json=as_json, force=force)
+
+
+@app.command(epilog="Example: crimepatterns visualize --config config/cities/chicago.yaml")
+def visualize(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Draw the figures."""
+    _stage("visualize", config, change, as_json=as_json, force=force)
+
+
+# -- everything, and the page ----------------------------------------------------------------------------------------
+
+
+@app.command(epilog="Example: crimepatterns run --config config/cities/chicago.yaml")
+def run(
+    config: Config = None,
+    change: Change = None,
+    as_json: AsJson = False,
+    force: Force = False,
+    serve_page: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the web page when done.")] = True,
+) -> None:
+    """Do everything: from raw records to figures, then serve the web page."""
+    from crimepatterns.operations.pipeline import run_all
+
+    settings = _settings(config, change)
+    with _progress(quiet=as_json) as progress:
+        outcomes = run_all(settings, force=force, progress=progress)
+    if as_json:
+        _print_json({"city": settings.city, "stages": [_plain(outcome) for outcome in outcomes]})
+        return
+    _print_table(settings, outcomes)
+    if serve_page:
+        _serve(settings)
+
+
+@app.command(epilog="Example: crimepatterns serve --set serving.port=8080")
+def serve(config: Config = None, change: Change = None) -> None:
+    """Serve the web page on this machine."""
+    _serve(_settings(config, change))
+
+
+# -- care of data and models -----------------------------------------------------------------------------------------
+
+
+@app.command(epilog="Example: crimepatterns forget HX123456 --config config/cities/chicago.yaml")
+def forget(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Identifiers of the expunged records.")],
+    config: Config = None,
+    change: Change = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase expunged records everywhere: raw copy, cleaned incidents and rejected rows."""
+    from crimepatterns.operations.erasure import forget_everywhere
+
+    summary = forget_everywhere(_settings(config, change), ids)
+    if as_json:
+        _print_json(summary)
+    else:
+        _say(str(summary["sentence"]))
+
+
+@model_app.command("export", epilog="Example: crimepatterns model export default-burglary-random_forest --to exported")
+def model_export(
+    name: Annotated[str, typer.Argument(help="Folder name below models/.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write into; not one that is served.")],
+    format: Annotated[  # noqa: A002  # the option's public name
+        Literal["joblib"], typer.Option("--format", help="joblib writes trained_model.pkl and model_pipeline.pkl.")
+    ] = "joblib",
+    version: Annotated[str | None, typer.Option("--version", help="Default: the newest.")] = None,
+) -> None:
+    """Write a stored model as pickle files for other programs; this product never reads them back."""
+    from crimepatterns.store.models import export_joblib, find_version
+
+    written = export_joblib(find_version(Path("models"), name, version), to)
+    _complain(f"Pickle files ({format}) run code when they are loaded: open them only where you trust their origin.")
+    _say("\n".join(str(path) for path in written))
+
+
+@app.command("settings", epilog="Example: crimepatterns settings --config config/cities/chicago.yaml")
+def show_settings(config: Config = None, change: Change = None) -> None:
+    """Print every setting as it will be used."""
+    _print_json(_settings(config, change).model_dump(mode="json"))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from crimepatterns.version import __version__
+
+    _say(__version__)
+
+
+# -- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _settings(config: Path | None, changes: list[str] | None) -> "Settings":
+    from crimepatterns.config import load_settings
+
+    return load_settings(config, _overrides(changes or []))
+
+
+def _overrides(changes: list[str]) -> dict[str, Any]:
+    """Turn ``a.b=value`` into nested settings; values are read as YAML."""
+    import yaml
+
+    overrides: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set needs KEY=VALUE such as grid.cell_size_m=150, got {change!r}.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {key}: {text!r} is not a YAML value.") from error
+        *outer, last = key.split(".")
+        place = overrides
+        for part in outer:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return overrides
+
+
+def _stage(
+    name: str,
+    config: Path | None,
+    changes: list[str] | None,
+    *,
+    as_json: bool,
+    force: bool,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    from crimepatterns.operations.pipeline import run_stage
+
+    settings = _settings(config, changes)
+    with _progress(quiet=as_json) as progress:
+        outcome = run_stage(settings, name, force=force, progress=progress, options=options)
+    if as_json:
+        _print_json({"city": settings.city, **_plain(outcome)})
+    else:
+        _print_table(settings, [outcome])
+
+
+def _serve(settings: "Settings") -> None:
+    from crimepatterns.serving.run import serve as serve_page
+
+    serve_page(settings)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator["Progress"]:
+    """Yield a progress reporter: bars on a terminal, one line per task elsewhere, nothing when quiet."""
+    from crimepatterns.domain.protocols import silent
+
+    if quiet:
+        yield silent
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_per_task(console)
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(task: str, done: float, total: float | None) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total)
+            bars.update(tasks[task], completed=done, total=total)
+
+        yield report
+
+
+def _line_per_task(console: Console) -> Callable[[str, float, float | None], None]:
+    seen: set[str] = set()
+
+    def report(task: str, done: float, total: float | None) -> None:
+        if task not in seen and not done:
+            seen.add(task)
+            console.print(f"{task} ...", highlight=False)
+        _ = total
+
+    return report
+
+
+def _plain(outcome: "StageOutcome") -> dict[str, Any]:
+    return {
+        "stage": outcome.name,
+        "skipped": outcome.skipped,
+        "seconds": outcome.seconds,
+        "summary": dict(outcome.summary),
+    }
+
+
+def _print_table(settings: "Settings", outcomes: list["StageOutcome"]) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{settings.title}", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("Stage", no_wrap=True)
+    table.add_column("Time", justify="right", no_wrap=True)
+    table.add_column("Result")
+    for outcome in outcomes:
+        took = "unchanged" if outcome.skipped else f"{outcome.seconds:.1f} s"
+        table.add_row(outcome.name, took, str(outcome.summary.get("sentence", "")))
+    Console().print(table)
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    _say(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+def _complain(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _fail(error: CrimePatternsError, *, code: int) -> None:
+    """Print the error as one line; with CRIMEPATTERNS_DEBUG=1 the whole story."""
+    if os.environ.get("CRIMEPATTERNS_DEBUG"):
+        raise error
+    _complain(f"error: {' '.join(str(error).split())}")
+    sys.exit(code)

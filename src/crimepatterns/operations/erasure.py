@@ -1,0 +1,33 @@
+"""Erase expunged records from everything that is kept of a city."""
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from crimepatterns import data_processing
+from crimepatterns.config import Settings
+from crimepatterns.operations.locking import city_lock
+from crimepatterns.store.layout import Layout
+
+__all__ = ["forget_everywhere"]
+
+
+def forget_everywhere(settings: Settings, ids: Sequence[str]) -> dict[str, Any]:
+    """Erase records from raw copies, cleaned incidents and rejected rows, and drop results made from them.
+
+    Stage manifests and results are removed, so that the next run makes them again without the records. Stored models
+    hold no incidents and are kept; the next `train` replaces them.
+    """
+    layout = Layout(settings.root, settings.city)
+    with city_lock(layout.results):
+        summary = data_processing.forget(settings, list(ids))
+        for folder in (
+            layout.stages,
+            layout.patterns,
+            layout.forecasts,
+            layout.evaluation,
+            layout.plan,
+            layout.figures,
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
+    return summary
