@@ -66,4 +66,4 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 )
 def test_the_makefile_documents_itself(target: str) -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
-    assert re.search(rf"^{target}:.*## \S", makefile, re.M)
+    assert re.search(rf"^{target}:.*## \S", makefile, re.MULTILINE)

@@ -102,7 +102,7 @@ def test_a_notebook_is_thin_and_stored_without_outputs(notebook: Path) -> None:
     cells = [cell for cell in book.cells if cell.cell_type == "code"]
     assert cells
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
-    assert not any(re.search(r"^\s*(def|class) ", cell.source, re.M) for cell in cells)
+    assert not any(re.search(r"^\s*(def|class) ", cell.source, re.MULTILINE) for cell in cells)
     assert len([cell for cell in book.cells if cell.cell_type == "markdown"]) >= len(cells) / 2
 
 
