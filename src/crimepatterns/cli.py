@@ -3,23 +3,19 @@
 Nothing heavy is imported here, so that ``crimepatterns --help`` answers at once.
 """
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
+from crimepatterns.console import complain, outcome_facts, print_json, print_table, reporting, say
 from crimepatterns.errors import ConfigError, CrimePatternsError
 
 if TYPE_CHECKING:
     from crimepatterns.config import Settings
-    from crimepatterns.domain.protocols import Progress
-    from crimepatterns.operations.pipeline import StageOutcome
 
 __all__ = ["app", "main"]
 
@@ -57,7 +53,7 @@ def main() -> None:
     except typer.Abort:
         sys.exit(130)
     except KeyboardInterrupt:
-        _complain("Stopped. The last finished results are untouched; the next run goes on from them.")
+        complain("Stopped. The last finished results are untouched; the next run goes on from them.")
         sys.exit(130)
     except CrimePatternsError as error:
         _fail(error, code=2 if isinstance(error, ConfigError) else 1)
@@ -164,12 +160,12 @@ def run(
     from crimepatterns.operations.pipeline import run_all
 
     settings = _settings(config, change)
-    with _progress(quiet=as_json) as progress:
+    with reporting(quiet=as_json) as progress:
         outcomes = run_all(settings, force=force, progress=progress)
     if as_json:
-        _print_json({"city": settings.city, "stages": [_plain(outcome) for outcome in outcomes]})
+        print_json({"city": settings.city, "stages": [outcome_facts(outcome) for outcome in outcomes]})
         return
-    _print_table(settings, outcomes)
+    print_table(settings.title, outcomes)
     if serve_page:
         _serve(settings)
 
@@ -195,9 +191,9 @@ def forget(
 
     summary = forget_everywhere(_settings(config, change), ids)
     if as_json:
-        _print_json(summary)
+        print_json(summary)
     else:
-        _say(str(summary["sentence"]))
+        say(str(summary["sentence"]))
 
 
 @model_app.command("export", epilog="Example: crimepatterns model export default-burglary-random_forest --to exported")
@@ -213,14 +209,14 @@ def model_export(
     from crimepatterns.store.models import export_joblib, find_version
 
     written = export_joblib(find_version(Path("models"), name, version), to)
-    _complain(f"Pickle files ({format}) run code when they are loaded: open them only where you trust their origin.")
-    _say("\n".join(str(path) for path in written))
+    complain(f"Pickle files ({format}) run code when they are loaded: open them only where you trust their origin.")
+    say("\n".join(str(path) for path in written))
 
 
 @app.command("settings", epilog="Example: crimepatterns settings --config config/cities/chicago.yaml")
 def show_settings(config: Config = None, change: Change = None) -> None:
     """Print every setting as it will be used."""
-    _print_json(_settings(config, change).model_dump(mode="json"))
+    print_json(_settings(config, change).model_dump(mode="json"))
 
 
 @app.command()
@@ -228,7 +224,7 @@ def version() -> None:
     """Print the version."""
     from crimepatterns.version import __version__
 
-    _say(__version__)
+    say(__version__)
 
 
 # -- helpers ---------------------------------------------------------------------------------------------------------
@@ -273,12 +269,12 @@ def _stage(
     from crimepatterns.operations.pipeline import run_stage
 
     settings = _settings(config, changes)
-    with _progress(quiet=as_json) as progress:
+    with reporting(quiet=as_json) as progress:
         outcome = run_stage(settings, name, force=force, progress=progress, options=options)
     if as_json:
-        _print_json({"city": settings.city, **_plain(outcome)})
+        print_json({"city": settings.city, **outcome_facts(outcome)})
     else:
-        _print_table(settings, [outcome])
+        print_table(settings.title, [outcome])
 
 
 def _serve(settings: "Settings") -> None:
@@ -287,81 +283,9 @@ def _serve(settings: "Settings") -> None:
     serve_page(settings)
 
 
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator["Progress"]:
-    """Yield a progress reporter: bars on a terminal, one line per task elsewhere, nothing when quiet."""
-    from crimepatterns.domain.protocols import silent
-
-    if quiet:
-        yield silent
-        return
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _line_per_task(console)
-        return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def report(task: str, done: float, total: float | None) -> None:
-            if task not in tasks:
-                tasks[task] = bars.add_task(task, total=total)
-            bars.update(tasks[task], completed=done, total=total)
-
-        yield report
-
-
-def _line_per_task(console: Console) -> Callable[[str, float, float | None], None]:
-    seen: set[str] = set()
-
-    def report(task: str, done: float, total: float | None) -> None:
-        if task not in seen and not done:
-            seen.add(task)
-            console.print(f"{task} ...", highlight=False)
-        _ = total
-
-    return report
-
-
-def _plain(outcome: "StageOutcome") -> dict[str, Any]:
-    return {
-        "stage": outcome.name,
-        "skipped": outcome.skipped,
-        "seconds": outcome.seconds,
-        "summary": dict(outcome.summary),
-    }
-
-
-def _print_table(settings: "Settings", outcomes: list["StageOutcome"]) -> None:
-    from rich.table import Table
-
-    table = Table(title=f"{settings.title}", title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column("Stage", no_wrap=True)
-    table.add_column("Time", justify="right", no_wrap=True)
-    table.add_column("Result")
-    for outcome in outcomes:
-        took = "unchanged" if outcome.skipped else f"{outcome.seconds:.1f} s"
-        table.add_row(outcome.name, took, str(outcome.summary.get("sentence", "")))
-    Console().print(table)
-
-
-def _print_json(value: Mapping[str, Any]) -> None:
-    _say(json.dumps(value, indent=2, default=str, ensure_ascii=False))
-
-
-def _say(text: str) -> None:
-    typer.echo(text)
-
-
-def _complain(text: str) -> None:
-    typer.echo(text, err=True)
-
-
 def _fail(error: CrimePatternsError, *, code: int) -> None:
     """Print the error as one line; with CRIMEPATTERNS_DEBUG=1 the whole story."""
     if os.environ.get("CRIMEPATTERNS_DEBUG"):
         raise error
-    _complain(f"error: {' '.join(str(error).split())}")
+    complain(f"error: {' '.join(str(error).split())}")
     sys.exit(code)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from crimepatterns.domain.area import StudyArea
+from crimepatterns.domain.lattice import lattice_centres, lattice_of, lattice_over, lattice_shapes, rotate
 from crimepatterns.errors import GridError
 
 __all__ = ["MAX_CELLS", "Grid"]
@@ -21,7 +22,6 @@ MAX_CELLS = 250_000
 
 _SQUARE_STEPS = ((1, 0), (0, 1), (1, 1), (1, -1))
 _HEXAGON_STEPS = ((1, 0), (0, 1), (1, -1))
-_ROOT3 = float(np.sqrt(3.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +134,10 @@ class Grid:
         box_cells = (east - west) / cell_size_m * (north - south) / cell_size_m
         if box_cells > 20 * max_cells:
             raise GridError(_too_many(int(box_cells), max_cells, (east - west) / 1e3, (north - south) / 1e3))
-        lattice = _lattice_over(
+        lattice = lattice_over(
             (west - origin[0], south - origin[1], east - origin[0], north - origin[1]), kind, cell_size_m
         )
-        shapes = _lattice_shapes(lattice, kind, cell_size_m, origin)
+        shapes = lattice_shapes(lattice, kind, cell_size_m, origin)
         shapely.prepare(upright)
         meets = shapely.intersects(upright, shapes)
         lattice, shapes = lattice[meets], shapes[meets]
@@ -187,8 +187,8 @@ class Grid:
         """Centres of the unclipped cells (polygons: centroids), shape (n_cells, 2), metres."""
         if self.kind == "polygon":
             return np.asarray(shapely.get_coordinates(shapely.centroid(self.cells.geometry.to_numpy())))
-        local = _lattice_centres(self.lattice, self.kind, self.cell_size_m)
-        return _rotate(local, self.rotation_deg) + np.asarray(self.origin)
+        local = lattice_centres(self.lattice, self.kind, self.cell_size_m)
+        return rotate(local, self.rotation_deg) + np.asarray(self.origin)
 
     def assign(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Find the cell of each point.
@@ -207,8 +207,8 @@ class Grid:
         points = np.column_stack([np.asarray(x, dtype=float), np.asarray(y, dtype=float)])
         if self.kind == "polygon":
             return self._assign_polygons(points)
-        local = _rotate(points - np.asarray(self.origin), -self.rotation_deg)
-        coordinates = _lattice_of(local, self.kind, self.cell_size_m)
+        local = rotate(points - np.asarray(self.origin), -self.rotation_deg)
+        coordinates = lattice_of(local, self.kind, self.cell_size_m)
         low, lookup = self._lookup
         shifted = coordinates - low
         inside = ((shifted >= 0) & (shifted < lookup.shape)).all(axis=1)
@@ -267,68 +267,6 @@ class Grid:
         index[point_index[::-1]] = cell_index[::-1]
         inside[point_index] = True
         return index, inside
-
-
-# -- lattice arithmetic, in the upright frame with the origin at zero -------------------------------------------------
-
-
-def _lattice_of(points: NDArray[np.float64], kind: str, size: float) -> NDArray[np.int64]:
-    if kind == "square":
-        return np.floor(points / size).astype(np.int64)
-    q = points[:, 0] / size - points[:, 1] / (size * _ROOT3)
-    r = points[:, 1] * 2.0 / (size * _ROOT3)
-    s = -q - r
-    rounded = np.round(np.column_stack([q, r, s]))
-    error = np.abs(rounded - np.column_stack([q, r, s]))
-    fix_q = (error[:, 0] > error[:, 1]) & (error[:, 0] > error[:, 2])
-    fix_r = ~fix_q & (error[:, 1] > error[:, 2])
-    rounded[fix_q, 0] = -rounded[fix_q, 1] - rounded[fix_q, 2]
-    rounded[fix_r, 1] = -rounded[fix_r, 0] - rounded[fix_r, 2]
-    return rounded[:, :2].astype(np.int64)
-
-
-def _lattice_centres(lattice: NDArray[np.int64], kind: str, size: float) -> NDArray[np.float64]:
-    if kind == "square":
-        return np.asarray((lattice + 0.5) * size, dtype=np.float64)
-    q, r = lattice[:, 0].astype(float), lattice[:, 1].astype(float)
-    return np.column_stack([(q + r / 2.0) * size, r * size * _ROOT3 / 2.0])
-
-
-def _lattice_over(bounds: tuple[float, float, float, float], kind: str, size: float) -> NDArray[np.int64]:
-    west, south, east, north = bounds
-    if kind == "square":
-        columns = np.arange(int(np.floor(west / size)), int(np.floor(east / size)) + 1)
-        rows = np.arange(int(np.floor(south / size)), int(np.floor(north / size)) + 1)
-        return np.array(np.meshgrid(columns, rows, indexing="ij"), dtype=np.int64).reshape(2, -1).T
-    r_values = np.arange(int(np.floor(south * 2 / (size * _ROOT3))) - 1, int(np.ceil(north * 2 / (size * _ROOT3))) + 2)
-    parts = []
-    for r in r_values:
-        q = np.arange(int(np.floor(west / size - r / 2)) - 1, int(np.ceil(east / size - r / 2)) + 2)
-        parts.append(np.column_stack([q, np.full(len(q), r)]))
-    return np.concatenate(parts).astype(np.int64)
-
-
-def _lattice_shapes(
-    lattice: NDArray[np.int64], kind: str, size: float, origin: tuple[float, float]
-) -> NDArray[np.object_]:
-    centres = _lattice_centres(lattice, kind, size) + np.asarray(origin)
-    if kind == "square":
-        half = size / 2.0
-        x, y = centres[:, 0], centres[:, 1]
-        boxes: NDArray[np.object_] = shapely.box(x - half, y - half, x + half, y + half)
-        return boxes
-    angles = np.deg2rad(np.arange(30, 390, 60))
-    corners = np.column_stack([np.cos(angles), np.sin(angles)]) * size / _ROOT3
-    rings = centres[:, None, :] + corners[None, :, :]
-    hexagons: NDArray[np.object_] = shapely.polygons(np.concatenate([rings, rings[:, :1, :]], axis=1))
-    return hexagons
-
-
-def _rotate(points: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
-    if not degrees:
-        return points
-    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return np.column_stack([points[:, 0] * cos - points[:, 1] * sin, points[:, 0] * sin + points[:, 1] * cos])
 
 
 def _cell_table(area: StudyArea, ids: NDArray[np.object_], shapes: NDArray[np.object_]) -> gpd.GeoDataFrame:

@@ -1,0 +1,92 @@
+"""What the command line prints: progress while a stage runs, a table or JSON when it is done."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from crimepatterns.domain.protocols import Progress
+    from crimepatterns.operations.pipeline import StageOutcome
+
+__all__ = ["complain", "outcome_facts", "print_json", "print_table", "reporting", "say"]
+
+
+@contextmanager
+def reporting(*, quiet: bool) -> Iterator["Progress"]:
+    """Yield a progress reporter: bars on a terminal, one line per task elsewhere, nothing when quiet."""
+    from crimepatterns.domain.protocols import silent
+
+    if quiet:
+        yield silent
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_per_task(console)
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(task: str, done: float, total: float | None) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total)
+            bars.update(tasks[task], completed=done, total=total)
+
+        yield report
+
+
+def _line_per_task(console: Console) -> Callable[[str, float, float | None], None]:
+    seen: set[str] = set()
+
+    def report(task: str, done: float, total: float | None) -> None:
+        if task not in seen and not done:
+            seen.add(task)
+            console.print(f"{task} ...", highlight=False)
+        _ = total
+
+    return report
+
+
+def outcome_facts(outcome: "StageOutcome") -> dict[str, Any]:
+    """Give what a stage did as plain values."""
+    return {
+        "stage": outcome.name,
+        "skipped": outcome.skipped,
+        "seconds": outcome.seconds,
+        "summary": dict(outcome.summary),
+    }
+
+
+def print_table(title: str, outcomes: list["StageOutcome"]) -> None:
+    """Print one row per stage: how long it took, and its result in a sentence."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("Stage", no_wrap=True)
+    table.add_column("Time", justify="right", no_wrap=True)
+    table.add_column("Result")
+    for outcome in outcomes:
+        took = "unchanged" if outcome.skipped else f"{outcome.seconds:.1f} s"
+        table.add_row(outcome.name, took, str(outcome.summary.get("sentence", "")))
+    Console().print(table)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object."""
+    say(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """Print to standard output."""
+    typer.echo(text)
+
+
+def complain(text: str) -> None:
+    """Print to standard error."""
+    typer.echo(text, err=True)
