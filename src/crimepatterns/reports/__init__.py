@@ -1,0 +1,1 @@
+"""Values turned into pages and tables that people read; every function returns a string."""
