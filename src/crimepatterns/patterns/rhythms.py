@@ -1,0 +1,108 @@
+"""When incidents happen: hour of day and day of week, only where they are known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+__all__ = ["WEEKDAYS", "PeakHours", "hour_known", "peak_hours", "peak_weekday", "weekday_known"]
+
+WEEKDAYS: tuple[str, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+_ONE_HOUR = pd.Timedelta(hours=1)
+_ONE_DAY = pd.Timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class PeakHours:
+    """The busiest stretch of the day.
+
+    Parameters
+    ----------
+    start, end : int
+        Civil hours, half-open; ``end`` may be at or before ``start`` where the stretch passes midnight.
+    share : float
+        Share of the incidents whose hour is known that lie in it.
+    """
+
+    start: int
+    end: int
+    share: float
+
+    def __str__(self) -> str:
+        return f"{self.start:02d}:00-{self.end:02d}:00"
+
+
+def hour_known(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell which incidents can be placed in an hour of the day.
+
+    The time must be given to the minute or hour and span at most an hour: a car stolen between evening and morning
+    has no hour, and neither has a record with a date alone, which would look like midnight.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (n, ...)
+        With ``occurred_from``, ``occurred_until`` and ``time_precision``.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    fine = table["time_precision"].isin(("minute", "hour")).to_numpy(dtype=bool)
+    short = (table["occurred_until"] - table["occurred_from"] <= _ONE_HOUR).to_numpy(dtype=bool)
+    return fine & short
+
+
+def weekday_known(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell which incidents can be placed on one day; see `hour_known` for the parameters."""
+    dated = (table["time_precision"] != "month").to_numpy(dtype=bool)
+    short = (table["occurred_until"] - table["occurred_from"] <= _ONE_DAY).to_numpy(dtype=bool)
+    return dated & short
+
+
+def peak_hours(table: pd.DataFrame, *, length: int = 4) -> PeakHours | None:
+    """Find the `length` consecutive hours, across midnight if need be, that hold the most incidents.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (n, ...)
+    length : int
+        Hours, 1 to 23.
+
+    Returns
+    -------
+    PeakHours or None
+        The earliest stretch where several are equal; None where fewer than half of the incidents have a known hour.
+    """
+    known = hour_known(table)
+    if len(table) == 0 or known.mean() < 0.5:
+        return None
+    hours = np.bincount(table["occurred_from"].dt.hour.to_numpy()[known], minlength=24)
+    stretches = np.sum([np.roll(hours, -step) for step in range(length)], axis=0)
+    start = int(np.argmax(stretches))
+    return PeakHours(start, (start + length) % 24, float(stretches[start] / hours.sum()))
+
+
+def peak_weekday(table: pd.DataFrame, *, level: float = 0.05) -> str:
+    """Name the busiest day of the week if it stands out from an even week.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (n, ...)
+    level : float
+        Level of the exact binomial test, corrected for looking at seven days.
+
+    Returns
+    -------
+    str
+        Such as ``Friday``; empty where no day stands out or fewer than half of the incidents have a known day.
+    """
+    known = weekday_known(table)
+    if len(table) == 0 or known.mean() < 0.5:
+        return ""
+    days = np.bincount(table["occurred_from"].dt.day_of_week.to_numpy()[known], minlength=7)
+    busiest = int(np.argmax(days))
+    chance = float(stats.binom.sf(days[busiest] - 1, days.sum(), 1 / 7))
+    return WEEKDAYS[busiest] if 7 * chance <= level else ""
