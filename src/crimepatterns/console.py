@@ -1,7 +1,7 @@
 """What the command line prints: progress while a stage runs, a table or JSON when it is done."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ def reporting(*, quiet: bool) -> Iterator["Progress"]:
         yield report
 
 
-def _line_per_task(console: Console) -> Callable[[str, float, float | None], None]:
+def _line_per_task(console: Console) -> "Progress":
     seen: set[str] = set()
 
     def report(task: str, done: float, total: float | None) -> None:
