@@ -38,8 +38,10 @@ def scoreboard_text(scorecard: Scorecard, *, category: str | None = None) -> str
     """
     notes = scorecard.notes
     lines = [
-        f"Span: {scorecard.span}, {notes.get('origins')} origins, primary budget {notes.get('primary')}; "
-        f"intervals {_percent(float(str(notes.get('confidence', 0.95))), 0)}."
+        (
+            f"Span: {scorecard.span}, {notes.get('origins')} origins, primary budget {notes.get('primary')}; "
+            f"intervals {_percent(float(str(notes.get('confidence', 0.95))), 0)}."
+        )
     ]
     for name in _categories(scorecard, category):
         table = _table(scorecard, name)
