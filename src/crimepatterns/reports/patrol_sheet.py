@@ -10,7 +10,6 @@ import jinja2
 import numpy as np
 import pandas as pd
 import shapely
-from markupsafe import Markup
 
 from crimepatterns.decisions.patrol import PatrolPlan
 from crimepatterns.domain.area import StudyArea
@@ -80,11 +79,11 @@ def patrol_sheet_html(
         facts=facts,
         places=plan.places.drop(columns="geometry").head(rows).to_dict("records"),
         hidden=max(0, len(plan.places) - rows),
-        start=pd.Timestamp(str(facts["start"])),
-        end=pd.Timestamp(str(facts["end"])),
-        issued=pd.Timestamp(str(facts["issued_at"])),
+        start=pd.Timestamp(str(facts["start"])).tz_convert(area.timezone),
+        end=pd.Timestamp(str(facts["end"])).tz_convert(area.timezone),
+        issued=pd.Timestamp(str(facts["issued_at"])).tz_convert(area.timezone),
         made_at=made_at,
-        map=Markup(_map_svg(plan.places, area)),
+        map=_map_svg(plan.places, area),
         exposure=exposure[:8] if isinstance(exposure, list) else [],
         limits=_limits(plan),
         backtest=backtest,
@@ -103,8 +102,8 @@ def _limits(plan: PatrolPlan) -> list[str]:
         if 0 < expected < place_days
         else f"{expected / max(1, place_days):.1f} incidents are expected per planned place-day in its hours.",
         (
-            "Expected counts are averages: a place with none this week was not a wrong choice, and the plan says nothing "
-            "about any person."
+            "Expected counts are averages: a place with none this week was not a wrong choice, "
+            "and the plan says nothing about any person."
         ),
         (
             "The forecast rests on reported incidents. Places where people report less get less; officers' own finds "
@@ -196,7 +195,7 @@ footer { margin-top: 4mm; border-top: .5px solid #b8b2a2; padding-top: 1.5mm; fo
 <p>{{ facts.categories | join(", ") }}</p></div>
 <p class="when">{{ start.strftime("%a %d %b %Y") }} to {{ end.strftime("%a %d %b %Y") }} (exclusive)<br>
 forecast of {{ issued.strftime("%d %b %Y %H:%M %Z") }}</p></header>
-<div class="top"><div>{{ map }}</div><div>
+<div class="top"><div>{{ map | safe }}</div><div>
 <h2 style="margin-top:0">What the plan asks for</h2>
 <dl>
 <dt>Places</dt><dd>{{ facts.places }}, together {{ "%.2f" | format(facts.area_share * 100) }} % of the area

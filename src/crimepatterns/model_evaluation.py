@@ -1,0 +1,305 @@
+"""Stage: score every model on past origins, choose the champions, and open the judge span on request."""
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from crimepatterns.city import City
+from crimepatterns.config import Settings, settings_digest
+from crimepatterns.domain.folds import Fold, Spans, spans
+from crimepatterns.domain.protocols import Progress, silent
+from crimepatterns.domain.scorecard import Scorecard
+from crimepatterns.errors import MissingInputError
+from crimepatterns.evaluation.backtest import BacktestResult, backtest
+from crimepatterns.evaluation.champion import Champion, choose_champion
+from crimepatterns.evaluation.scoreboard import assemble_scorecard, best_baselines, curves
+from crimepatterns.evaluation.selection import Budget
+from crimepatterns.forecasts.registry import BASELINES, CLASSIFIERS, OPTIONS, make_forecaster
+from crimepatterns.reports.scoreboard import scoreboard_html, scoreboard_text, verdict_sentences
+from crimepatterns.store.atomic import read_json
+from crimepatterns.store.ledger import append_opening
+from crimepatterns.store.scorecards import write_scorecard
+from crimepatterns.version import __version__
+
+__all__ = ["evaluate"]
+
+_KEPT_FOR_FITTING = 8
+"""Periods before the first origin that a shortened evaluation leaves for fitting."""
+
+
+def evaluate(settings: Settings, *, report: bool = False, progress: Progress = silent) -> dict[str, Any]:
+    """Score the models of the settings on the select span and choose a champion per category.
+
+    Parameters
+    ----------
+    settings : Settings
+    report : bool
+        Open the judge span instead, with the champions and baselines of the select span; every opening is appended to
+        the ledger with commit, settings, data and scores.
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        ``span``, ``origins``, ``champions``, ``primary`` (score and interval per category and model), ``verdicts``,
+        ``notes`` and ``outputs``.
+
+    Raises
+    ------
+    MissingInputError
+        If cleaning has not run, the judge span is asked for before the select span, or the data are too short.
+    """
+    city = City(settings)
+    chosen = _read_choices(city) if report else None
+    matured, as_of = _maturity(city)
+    cut, shortened = _spans(city, matured)
+    results = _backtests(city, cut.judge if report else cut.select, progress)
+    primary = Budget(area_share=settings.evaluation.primary_budget)
+    if chosen is None:
+        chosen = _choose(settings, results, primary)
+    progress("Assembling the scoreboard", 0, None)
+    scorecard = assemble_scorecard(
+        results,
+        span="judge" if report else "select",
+        budgets=_budgets(settings),
+        primary=primary,
+        baselines=BASELINES,
+        classifiers=CLASSIFIERS,
+        fixed_baselines=chosen.baselines if report else None,
+        truths=_truths(city, results),
+        simulations=settings.evaluation.simulations,
+        confidence=settings.evaluation.confidence,
+        seed=settings.forecast.seed,
+        notes={
+            "as_of": as_of,
+            "shortened": shortened,
+            "champions": {name: champion.model for name, champion in chosen.champions.items()},
+            "reasons": {name: champion.reason for name, champion in chosen.champions.items()},
+            "version": __version__,
+        },
+    )
+    ledger_entry = _open_judge(city, scorecard) if report else None
+    folder = city.layout.evaluation / scorecard.span
+    write_scorecard(
+        folder,
+        scorecard,
+        tables={"curve": curves(results), "backtest": _backtest_table(results)},
+        documents={"champions": scorecard.notes["champions"], "choices": chosen.to_json()},  # type: ignore[dict-item]
+        pages={"scoreboard.txt": scoreboard_text(scorecard), "scoreboard.html": scoreboard_html(scorecard)},
+    )
+    return _summary(city, scorecard, folder, ledger_entry)
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What the select span decided, for the judge span to keep."""
+
+    champions: Mapping[str, Champion]
+    baselines: Mapping[str, Mapping[str, str]]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            name: {"model": one.model, "reason": one.reason, "baselines": dict(self.baselines[name])}
+            for name, one in self.champions.items()
+        }
+
+
+def _choose(settings: Settings, results: Sequence[BacktestResult], primary: Budget) -> _Choices:
+    champions, baselines = {}, {}
+    for result in results:
+        baselines[result.category] = best_baselines(result, baselines=BASELINES, primary=primary)
+        if settings.forecast.champion in result.models:
+            champions[result.category] = Champion(str(settings.forecast.champion), "Set by forecast.champion.")
+        else:
+            champions[result.category] = choose_champion(
+                result, order=settings.forecast.models, budget=primary, confidence=settings.evaluation.confidence
+            )
+    return _Choices(champions, baselines)
+
+
+def _read_choices(city: City) -> _Choices:
+    path = city.layout.evaluation / "select" / "choices.json"
+    if not path.exists():
+        raise MissingInputError(f"{path} is not there: run `crimepatterns evaluate` before opening the judge span.")
+    stored: dict[str, Any] = read_json(path)
+    return _Choices(
+        {name: Champion(facts["model"], facts["reason"]) for name, facts in stored.items()},
+        {name: facts["baselines"] for name, facts in stored.items()},
+    )
+
+
+def _budgets(settings: Settings) -> tuple[Budget, ...]:
+    wanted = settings.evaluation
+    areas = tuple(Budget(area_share=share) for share in wanted.area_budgets)
+    return areas + tuple(Budget(places=places) for places in wanted.place_budgets)
+
+
+def _maturity(city: City) -> tuple[pd.Timestamp, str]:
+    """Return the moment up to which outcomes are complete, and the statement about what was known when."""
+    settings, end = city.settings, city.archive.end
+    if settings.source.kind == "file" and settings.columns.known_at is None:
+        delay = settings.cleaning.assumed_delay_days
+        return end - pd.DateOffset(days=int(np.ceil(delay))), (
+            f"As-of by assumption: the file has no report dates; "
+            f"incidents count as known {delay:g} days after they ended."
+        )
+    table = city.incidents.table
+    waits = (table["known_at"] - table["occurred_from"]).dt.total_seconds().to_numpy() / 86_400
+    days = int(np.ceil(np.quantile(waits, 0.95)))
+    return end - pd.DateOffset(days=days), (
+        f"Outcomes are scored {days} days after they happened, when 95 % had become known; each forecast saw only "
+        "what was known at its origin."
+    )
+
+
+def _spans(city: City, end: pd.Timestamp) -> tuple[Spans, str]:
+    """Cut the spans as the settings ask, or as much of them as the data allow."""
+    wanted, horizon = city.settings.evaluation, city.settings.forecast.horizon_days
+    start = city.archive.start
+    periods = (end.tz_localize(None) - start.tz_localize(None)).days // horizon
+    asked = wanted.select_origins + wanted.judge_origins
+    origins = min(asked, periods - _KEPT_FOR_FITTING)
+    if origins < 2:
+        raise MissingInputError(
+            f"Evaluation needs at least {_KEPT_FOR_FITTING + 2} periods of {horizon} days, found {max(periods, 0)} "
+            f"({start.date()} to {end.date()}): give more data or set a shorter forecast.horizon_days."
+        )
+    select = max(1, min(origins - 1, round(origins * wanted.select_origins / asked)))
+    cut = spans(start, end, horizon_days=horizon, select_origins=select, judge_origins=origins - select)
+    if origins == asked:
+        return cut, ""
+    return cut, f"Data allow only {select} select and {origins - select} judge origins of the {asked} asked for."
+
+
+def _backtests(city: City, folds: Sequence[Fold], progress: Progress) -> list[BacktestResult]:
+    forecast = city.settings.forecast
+    options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
+    forecasters = {name: make_forecaster(name, jobs=city.settings.workers, **options) for name in forecast.models}
+    return [
+        backtest(
+            city.archive,
+            folds,
+            forecasters,
+            category=category,
+            refit_every=forecast.refit_every,
+            seed=forecast.seed,
+            refit_always=BASELINES,
+            progress=progress,
+        )
+        for category in city.targets
+    ]
+
+
+def _truths(city: City, results: Sequence[BacktestResult]) -> dict[str, NDArray[np.float64]] | None:
+    """Ask the invented city what was truly to be expected; None for a real one."""
+    source = city.settings.source
+    if source.kind != "synthetic":
+        return None
+    from crimepatterns.sources.synthetic import SyntheticCity
+
+    truth = SyntheticCity(
+        city_class=source.city_class,
+        incidents=source.incidents,
+        years=source.years,
+        seed=source.seed,
+        timezone=city.settings.timezone,
+    ).truth
+    return {
+        result.category: np.vstack(
+            [
+                truth.expected_counts(result.grid, fold.test, category=result.category, as_of=fold.cutoff).sum(axis=1)
+                for fold in result.folds
+            ]
+        )
+        for result in results
+    }
+
+
+def _backtest_table(results: Sequence[BacktestResult]) -> pd.DataFrame:
+    """One row per category, origin and cell: ``observed`` and what each model expected."""
+    parts = []
+    for result in results:
+        for i, cutoff in enumerate(result.cutoffs):
+            means = {name: result.expected[name][i].astype(np.float32) for name in result.models}
+            frame = {"category": result.category, "cutoff": cutoff, "cell_id": result.grid.ids.astype(str)}
+            parts.append(pd.DataFrame({**frame, "observed": result.observed[i].astype(np.int32), **means}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _open_judge(city: City, scorecard: Scorecard) -> int:
+    """Log the opening before anyone can read the scores; return how many openings there have been."""
+    settings = city.settings
+    record = {
+        "opened_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+        "commit": _commit(),
+        "config_digest": settings_digest(settings.model_dump(mode="json", exclude={"root", "workers", "serving"})),
+        "data_digest": _data_digest(city),
+        "city": settings.city,
+        "categories": list(city.targets),
+        "champions": scorecard.notes["champions"],
+        "origins": scorecard.notes["origins"],
+        "first_cutoff": scorecard.notes["first_cutoff"],
+        "primary": scorecard.notes["primary"],
+        "scores": _primary_scores(scorecard),
+    }
+    return append_opening(city.layout.ledger, record)
+
+
+def _primary_scores(scorecard: Scorecard) -> dict[str, dict[str, dict[str, Any]]]:
+    rows = scorecard.summary
+    catch = rows["metric"].isin(["pei", "hit_rate_saturated", "hit_rate"]) & (
+        rows["budget"] == scorecard.notes["primary"]
+    )
+    scores: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows.loc[catch | (rows["metric"] == "deviance_skill")].to_dict("records"):
+        values = [None if pd.isna(row[key]) else round(float(row[key]), 5) for key in ("value", "lower", "upper")]
+        scores.setdefault(str(row["category"]), {}).setdefault(str(row["model"]), {})[str(row["metric"])] = values
+    return scores
+
+
+def _data_digest(city: City) -> str:
+    table = city.incidents.table[["id", "occurred_from", "known_at", "category", "x", "y"]]
+    rows = pd.util.hash_pandas_object(table.assign(category=table["category"].astype(str)), index=False)
+    return hashlib.sha256(np.sort(rows.to_numpy()).tobytes()).hexdigest()[:16]
+
+
+def _commit() -> str | None:
+    """Return the commit of the code that runs, with ``-dirty`` where it was changed; None outside a checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    here = Path(__file__).resolve().parent
+    found = subprocess.run(
+        [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() or None
+
+
+def _summary(city: City, scorecard: Scorecard, folder: Path, openings: int | None) -> dict[str, Any]:
+    root = city.settings.root
+    outputs = [folder] if openings is None else [folder, city.layout.ledger]
+    return {
+        "span": scorecard.span,
+        "origins": scorecard.notes["origins"],
+        "champions": scorecard.notes["champions"],
+        "reasons": scorecard.notes["reasons"],
+        "primary": _primary_scores(scorecard),
+        "verdicts": verdict_sentences(scorecard),
+        "notes": [scorecard.notes[key] for key in ("as_of", "claims", "shortened") if scorecard.notes[key]],
+        **({} if openings is None else {"openings": openings}),
+        "outputs": [str(path.relative_to(root)) for path in outputs],
+    }
