@@ -100,14 +100,16 @@ class Archive:
         DomainError
             If there is not one whole period before the cutoff.
         """
-        days = (cutoff.tz_localize(None) - self.start.tz_localize(None)).days
+        known = self.incidents.as_of(cutoff)
+        # The first day is taken from what was known: an old incident reported later must not move the periods.
+        start = known.table["occurred_from"].min().normalize() if len(known) else cutoff
+        days = (cutoff.tz_localize(None) - start.tz_localize(None)).days
         count = days // self.period_days
         if count < 1:
             raise DomainError(
                 f"No whole period of {self.period_days} days before {cutoff.date()}: data begin {self.start.date()}."
             )
         periods = Periods.ending_at(cutoff, days=self.period_days, count=count)
-        known = self.incidents.as_of(cutoff)
         names = tuple(categories if categories is not None else sorted(self.incidents.categories))
         return History(known, Panel.count(known, self.grid, periods, categories=names, as_of=cutoff), target, cutoff)
 

@@ -58,7 +58,10 @@ class FittedForecaster(Protocol):
 class Forecaster(Protocol):
     """A way of forecasting, before it has seen data."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in settings, tables and file names."""
+        ...
 
     def fit(self, history: History, *, rng: np.random.Generator) -> FittedForecaster:
         """Learn from `history`."""

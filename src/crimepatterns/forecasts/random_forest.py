@@ -1,0 +1,43 @@
+"""``random_forest``: many trees that vote on whether a cell will see an incident."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster
+
+__all__ = ["RANDOM_FOREST_CANDIDATES", "build_random_forest", "random_forest"]
+
+_SIZE = MappingProxyType({"n_estimators": 120, "max_samples": 30_000})
+
+RANDOM_FOREST_CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
+    MappingProxyType({**_SIZE, **settings})
+    for settings in (
+        {"min_samples_leaf": 50, "max_features": 0.3},
+        {"min_samples_leaf": 20, "max_features": 0.3},
+        {"min_samples_leaf": 100, "max_features": 0.6},
+        {"min_samples_leaf": 50, "max_features": "sqrt"},
+    )
+)
+"""Settings that tuning tries; the first one is the default."""
+
+
+def random_forest(**options: Any) -> ClassifierForecaster:
+    """Make the random forest forecaster; options as in `ClassifierForecaster`.
+
+    The chance of at least one incident in the next period is the mean of the trees' leaf shares, then calibrated; the
+    expected count is -log(1 - p). Breiman 2001, https://doi.org/10.1023/A:1010933404324; for crime Wheeler &
+    Steenbeek 2021, https://doi.org/10.1007/s10940-020-09457-7.
+    """
+    return ClassifierForecaster(
+        name="random_forest", build=build_random_forest, candidates=RANDOM_FOREST_CANDIDATES, **options
+    )
+
+
+def build_random_forest(settings: Mapping[str, Any], *, rows: int, seed: int, jobs: int) -> Any:
+    """Make the unfitted classifier; each tree sees at most ``max_samples`` rows."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    chosen = dict(settings)
+    chosen["max_samples"] = min(int(chosen["max_samples"]), rows)
+    return RandomForestClassifier(random_state=seed, n_jobs=jobs, **chosen)
