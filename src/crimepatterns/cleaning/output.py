@@ -1,0 +1,119 @@
+"""From a cleaned batch to the tables that are kept: incidents, rejected rows, and counts by area."""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from crimepatterns.cleaning.engine import CleanBatch
+from crimepatterns.cleaning.schema import REASONS, ColumnMap, Reason
+from crimepatterns.cleaning.values import as_text
+from crimepatterns.domain.incidents import DISCOVERY, INCIDENT_COLUMNS, TIME_PRECISION
+
+__all__ = ["area_counts", "further_columns", "incident_rows", "rejected_rows", "rejected_schema"]
+
+_UTC = pa.timestamp("us", tz="UTC")
+_TAKEN = {*INCIDENT_COLUMNS, "geometry", "year", "month"}
+
+
+def further_columns(columns: ColumnMap) -> dict[str, str]:
+    """Name the columns that are carried along: raw name to the name in the output, ``_raw`` added where it is taken."""
+    names = ["area"] if columns.area is not None else []
+    names += [name for name in columns.extra if name not in names]
+    return {name: f"{name}_raw" if name.casefold() in _TAKEN else name for name in names}
+
+
+def incident_rows(batch: CleanBatch, schema: pa.Schema, *, source: str) -> tuple[pa.RecordBatch, NDArray[np.int64]]:
+    """Return the kept rows in the columns of `schema`, ordered by civil month, and the month of each.
+
+    Months are counted since January 1970.
+    """
+    if batch.places is None:
+        raise ValueError("A batch without places has no incident rows.")
+    kept = np.flatnonzero(batch.reason == Reason.KEPT)
+    months = batch.spans.wall[kept].view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    if (months[1:] < months[:-1]).any():
+        order = np.argsort(months, kind="stable")
+        kept, months = kept[order], months[order]
+    rows, spans, places = pa.array(kept), batch.spans, batch.places
+    x, y = places.x[kept], places.y[kept]
+    ready = {
+        "id": batch.ids.take(rows),
+        "occurred_from": pa.array(spans.start[kept]).view(_UTC),
+        "occurred_until": pa.array(spans.end[kept]).view(_UTC),
+        "known_at": pa.array(spans.known[kept]).view(_UTC),
+        "time_precision": _coded(spans.precision[kept], TIME_PRECISION),
+        "category": batch.category.take(rows),
+        "offence": _words(batch.offence.take(rows)),
+        "discovery": _coded(batch.discovery[kept], DISCOVERY),
+        "source": _coded(np.zeros(len(kept), dtype=np.int8), (source,)),
+        "x": pa.array(x),
+        "y": pa.array(y),
+        "geometry": point_wkb(x, y),
+    }
+    further = dict(zip(schema.names[len(INCIDENT_COLUMNS) : -1], batch.further.values(), strict=True))
+    ready |= {name: column.take(rows) for name, column in further.items()}
+    return pa.record_batch([ready[name] for name in schema.names], schema=schema), months
+
+
+def point_wkb(x: NDArray[np.float64], y: NDArray[np.float64]) -> pa.Array:
+    """Encode points as little-endian well-known binary, shape (n,)."""
+    points = np.empty(len(x), dtype=[("order", "u1"), ("kind", "<u4"), ("x", "<f8"), ("y", "<f8")])
+    points["order"], points["kind"], points["x"], points["y"] = 1, 1, x, y
+    offsets = np.arange(len(x) + 1, dtype=np.int32) * points.dtype.itemsize
+    return pa.Array.from_buffers(pa.binary(), len(x), [None, pa.py_buffer(offsets), pa.py_buffer(points)])
+
+
+def rejected_schema(columns: list[str]) -> pa.Schema:
+    """Return the columns of the table of rejected rows: where it stood, why it went, and its raw values as text."""
+    names = [f"{name}_raw" if name in {"source", "row", "id", "reason"} else name for name in columns]
+    own = [("source", pa.string()), ("row", pa.int64()), ("id", pa.string()), ("reason", pa.string())]
+    return pa.schema([*own, *[(name, pa.string()) for name in names]])
+
+
+def rejected_rows(batch: CleanBatch, schema: pa.Schema, columns: list[str], *, source: str) -> pa.RecordBatch | None:
+    """Return the rows that were not kept, with all raw values as text; None where there are none.
+
+    `columns` are the raw names behind the fields of `schema` from the fifth on.
+    """
+    gone = np.flatnonzero(batch.reason != Reason.KEPT)
+    if not gone.size:
+        return None
+    part = batch.raw.take(pa.array(gone))
+    texts = {name: as_text(column) for name, column in zip(part.schema.names, part.columns, strict=True)}
+    reasons = [REASONS[Reason(code)] for code in batch.reason[gone]]
+    values = [
+        pa.array([source] * len(gone), pa.string()),
+        pa.array(gone + batch.first_row),
+        batch.ids.take(pa.array(gone)),
+        pa.array(reasons, pa.string()),
+        *[texts.get(name, pa.nulls(len(gone), pa.string())) for name in columns],
+    ]
+    return pa.record_batch(values, schema=schema)
+
+
+def area_counts(batch: CleanBatch) -> Counter[tuple[str, str, str]]:
+    """Count the kept rows by area, month and category; rows whose area is blank count under an empty name."""
+    rows = pa.array(np.flatnonzero(batch.reason == Reason.KEPT))
+    months = batch.spans.wall.view("datetime64[us]").astype("datetime64[M]").astype(str)
+    table = pa.table(
+        {
+            "area": batch.further["area"].take(rows).fill_null(""),
+            "month": pa.array(months, pa.string()).take(rows),
+            "category": batch.category.cast(pa.string()).take(rows),
+        }
+    )
+    grouped = table.group_by(["area", "month", "category"]).aggregate([([], "count_all")]).to_pydict()
+    keys = zip(grouped["area"], grouped["month"], grouped["category"], strict=True)
+    return Counter(dict(zip(keys, grouped["count_all"], strict=True)))
+
+
+def _coded(codes: NDArray[np.int8], words: tuple[str, ...]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(list(words), pa.string()))
+
+
+def _words(column: pa.Array) -> pa.DictionaryArray:
+    coded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
+    return pa.DictionaryArray.from_arrays(coded.indices.cast(pa.int32()), coded.dictionary.cast(pa.string()))

@@ -1,0 +1,168 @@
+"""When it happened, between which moments, and when it became known."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from crimepatterns.cleaning.clock import CivilClock, civil_clock
+from crimepatterns.cleaning.schema import ColumnMap, Reason, Rules
+from crimepatterns.cleaning.values import GOOD, MISSING, Moments, join_date_and_time, read_moments
+from crimepatterns.domain.incidents import TIME_PRECISION
+from crimepatterns.errors import ConfigError
+
+__all__ = ["Spans", "guess_precision", "read_spans", "start_column"]
+
+HOUR, DAY = 3_600_000_000, 86_400_000_000
+_SURE_FROM = 50
+_MINUTE, _HOUR, _DATE, _MONTH = range(4)
+
+Micros = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Times of one batch, microseconds since 1970 in UTC, shape (n,) each.
+
+    ``wall`` is ``start`` on the city's clock; ``precision`` indexes `TIME_PRECISION`; ``reason`` holds `Reason`
+    values, 0 where the times are good.
+    """
+
+    start: Micros
+    end: Micros
+    known: Micros
+    wall: Micros
+    precision: NDArray[np.int8]
+    reason: NDArray[np.int8]
+    repairs: Counter[str]
+
+
+def start_column(batch: dict[str, pa.Array], columns: ColumnMap) -> pa.Array:
+    """Return the column of the begin, joined from a date and a time where they are split."""
+    if columns.occurred_from is not None:
+        return batch[columns.occurred_from]
+    if columns.date is None:
+        raise ConfigError("columns.occurred_from or columns.date must name a column.")
+    if columns.time is None:
+        return batch[columns.date]
+    return join_date_and_time(batch[columns.date], batch[columns.time])
+
+
+def guess_precision(moments: Moments, rules: Rules) -> str:
+    """Tell how exactly a file knows its times, from the first rows.
+
+    All at midnight means dates; all on the first of a month means months; all on the hour means hours. The last two
+    need at least 50 rows, so that a small file is not taken for coarser than it is.
+    """
+    if rules.time_precision != "auto":
+        return rules.time_precision
+    wall = moments.micros[(moments.state == GOOD)]
+    if rules.times_are == "utc" or moments.zoned.any():
+        wall = civil_clock(rules.timezone).to_wall(wall)
+    if not wall.size:
+        return "minute"
+    if not (wall % DAY).any():
+        first = wall.view("datetime64[us]").astype("datetime64[M]").astype("datetime64[us]").view(np.int64) == wall
+        return "month" if first.all() and wall.size >= _SURE_FROM else "date"
+    return "hour" if wall.size >= _SURE_FROM and not (wall % HOUR).any() else "minute"
+
+
+def read_spans(batch: dict[str, pa.Array], columns: ColumnMap, rules: Rules, *, precision: str) -> Spans:
+    """Apply every rule about time to one batch.
+
+    Parameters
+    ----------
+    batch : dict of str to pyarrow.Array, shape (n,) each
+    columns : ColumnMap
+    rules : Rules
+    precision : str
+        The file's own, from `guess_precision`.
+    """
+    clock = civil_clock(rules.timezone)
+    repairs: Counter[str] = Counter()
+    begun = read_moments(start_column(batch, columns), rules.time_format)
+    exact = np.maximum(_precision_of(begun), TIME_PRECISION.index(precision)).astype(np.int8)
+    wall, wall_end = _widen(_to_wall(begun, clock, rules), exact)
+    start, in_gap = _universal(begun, wall, exact, clock, rules)
+    end = np.where(exact == _MINUTE, start, clock.to_utc(wall_end)[0])
+    reason = _refuse(begun, wall, rules)
+    repairs["time in the gap of a clock change, moved forward"] = int((in_gap & (reason == 0)).sum())
+    if columns.occurred_until is not None:
+        end, ended = _later(batch[columns.occurred_until], clock, rules, exact, end)
+        reason[(reason == 0) & ended & (end < start)] = Reason.INTERVAL_REVERSED
+    known = end + int(rules.assumed_delay_days * DAY)
+    if columns.known_at is not None:
+        told, was_told = _later(batch[columns.known_at], clock, rules, np.zeros_like(exact), known)
+        early = was_told & (told < start)
+        repairs["known before it happened, moved to the beginning"] = int((early & (reason == 0)).sum())
+        known = np.where(early, start, told)
+    return Spans(start, end, known, clock.to_wall(start), exact, reason, repairs)
+
+
+def _precision_of(moments: Moments) -> NDArray[np.int8]:
+    return np.array([_MINUTE, _DATE, _MONTH], dtype=np.int8)[moments.coarse]
+
+
+def _to_wall(moments: Moments, clock: CivilClock, rules: Rules) -> Micros:
+    universal = moments.zoned | (rules.times_are == "utc") & (moments.coarse == 0)
+    if not universal.any():
+        return moments.micros
+    return np.where(universal, clock.to_wall(moments.micros), moments.micros)
+
+
+def _universal(
+    moments: Moments, wall: Micros, exact: NDArray[np.int8], clock: CivilClock, rules: Rules
+) -> tuple[Micros, NDArray[np.bool_]]:
+    start, in_gap = clock.to_utc(wall)
+    # A moment that was given in UTC is kept as it was; the wall clock may show it twice.
+    given = (moments.zoned | (rules.times_are == "utc") & (moments.coarse == 0)) & (exact == _MINUTE)
+    return (np.where(given, moments.micros, start), in_gap & ~given) if given.any() else (start, in_gap)
+
+
+def _widen(wall: Micros, exact: NDArray[np.int8]) -> tuple[Micros, Micros]:
+    """Return the first moment of the hour, day or month, and the first after it."""
+    start, end = wall.copy(), wall.copy()
+    for level, size in ((_HOUR, HOUR), (_DATE, DAY)):
+        rows = exact == level
+        if rows.any():
+            start[rows] = wall[rows] // size * size
+            end[rows] = start[rows] + size
+    rows = exact == _MONTH
+    if rows.any():
+        months = wall[rows].view("datetime64[us]").astype("datetime64[M]")
+        start[rows] = months.astype("datetime64[us]").view(np.int64)
+        end[rows] = (months + 1).astype("datetime64[us]").view(np.int64)
+    return start, end
+
+
+def _later(
+    column: pa.Array, clock: CivilClock, rules: Rules, exact: NDArray[np.int8], otherwise: Micros
+) -> tuple[Micros, NDArray[np.bool_]]:
+    """Read a second moment; where it is blank or unreadable, `otherwise` stands. A coarse one counts to its end."""
+    moments = read_moments(column, rules.time_format)
+    coarse = np.maximum(_precision_of(moments), exact).astype(np.int8)
+    start, widened = _widen(_to_wall(moments, clock, rules), coarse)
+    moment, _ = _universal(moments, start, coarse, clock, rules)
+    moment = np.where(coarse == _MINUTE, moment, clock.to_utc(widened)[0])
+    there = moments.state == GOOD
+    return np.where(there, moment, otherwise), there
+
+
+def _refuse(moments: Moments, wall: Micros, rules: Rules) -> NDArray[np.int8]:
+    earliest = _day(rules.earliest, "cleaning.earliest")
+    latest = _day(rules.latest, "cleaning.latest") + DAY
+    reason = np.zeros(len(wall), dtype=np.int8)
+    reason[wall >= latest] = Reason.TIME_FUTURE
+    reason[wall < earliest] = Reason.TIME_ANCIENT
+    reason[moments.state != GOOD] = Reason.TIME_UNREADABLE
+    reason[moments.state == MISSING] = Reason.TIME_MISSING
+    return reason
+
+
+def _day(text: str, setting: str) -> int:
+    try:
+        return int(np.datetime64(text[:10], "us").astype(np.int64))
+    except ValueError as error:
+        raise ConfigError(f"{setting} must be a day such as 2020-01-31, got {text!r}.") from error

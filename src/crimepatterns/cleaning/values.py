@@ -1,0 +1,183 @@
+"""From raw columns, as text or typed, to numbers, moments and canonical text; never fails on a bad value."""
+
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from crimepatterns.cleaning.taxonomy import blank
+
+__all__ = ["GOOD", "MISSING", "UNREADABLE", "Moments", "as_text", "join_date_and_time", "read_moments", "read_numbers"]
+
+GOOD, MISSING, UNREADABLE = 0, 1, 2
+
+_OWN = threading.local()
+
+_ISO = """
+    SELECT epoch_us(CASE WHEN NOT iso THEN NULL
+                         WHEN month THEN try_cast(t || '-01' AS TIMESTAMP)
+                         WHEN zoned THEN try_cast(t AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
+                         ELSE try_cast(t AS TIMESTAMP) END) AS us,
+           zoned, (CASE WHEN month THEN 2 WHEN length(t) <= 10 AND NOT contains(t, ':') THEN 1 ELSE 0 END)::TINYINT
+           AS coarse
+    FROM (SELECT t, coalesce(ascii(t) BETWEEN 48 AND 57 AND regexp_matches(right(t, 1), '[0-9Z]'), false) AS iso,
+                 coalesce(length(t) > 10 AND (suffix(t, 'Z') OR (contains(t, ':')
+                          AND regexp_matches(right(t, 6), '[+-][0-9]{2}:?[0-9]{2}$'))), false) AS zoned,
+                 coalesce(length(t) <= 7 AND regexp_matches(t, '^[0-9]{4}-[0-9]{1,2}$'), false) AS month
+          FROM (SELECT trim(v) AS t FROM batch))
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Moments read from a column.
+
+    Parameters
+    ----------
+    micros : ndarray of int64, shape (n,)
+        Microseconds since 1970 on the wall clock, or in UTC where `zoned`; 0 where `state` is not GOOD.
+    state : ndarray of int8, shape (n,)
+        GOOD, MISSING or UNREADABLE.
+    zoned : ndarray of bool, shape (n,)
+        True where the value carried its own offset.
+    coarse : ndarray of int8, shape (n,)
+        0 where a time of day was written, 1 for a date only, 2 for a month only.
+    """
+
+    micros: NDArray[np.int64]
+    state: NDArray[np.int8]
+    zoned: NDArray[np.bool_]
+    coarse: NDArray[np.int8]
+
+
+def as_text(column: pa.Array) -> pa.Array:
+    """Write any column as canonical text: 4 and 4.0 are ``4``, moments are ``2016-01-31 13:45:00``.
+
+    Returns
+    -------
+    pyarrow.StringArray, shape (n,)
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return as_text(column.dictionary).take(column.indices)
+    if pa.types.is_string(kind):
+        return column
+    if pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    if pa.types.is_null(kind):
+        return pa.nulls(len(column), pa.string())
+    expression = "v::VARCHAR"
+    if pa.types.is_floating(kind):
+        expression = (
+            "CASE WHEN isnan(v) THEN NULL WHEN v = trunc(v) AND abs(v) < 1e15 THEN v::BIGINT::VARCHAR "
+            "ELSE v::DOUBLE::VARCHAR END"
+        )
+    return _query(f"SELECT {expression} AS v FROM batch", column)["v"]  # noqa: S608  # built from constants only
+
+
+def read_numbers(column: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Read numbers; decimal points only.
+
+    Returns
+    -------
+    values : ndarray of float64, shape (n,)
+        nan where `state` is not GOOD; the text ``nan`` and ``inf`` are GOOD and not finite.
+    state : ndarray of int8, shape (n,)
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        doubles = column.cast(pa.float64(), safe=False)
+        state = np.where(np.asarray(doubles.is_null()), MISSING, GOOD).astype(np.int8)
+        return doubles.fill_null(np.nan).to_numpy(zero_copy_only=False), state
+    text = as_text(column)
+    doubles = _query("SELECT try_cast(v AS DOUBLE) AS v FROM batch", text)["v"]
+    return doubles.fill_null(np.nan).to_numpy(zero_copy_only=False), _state(text, doubles)
+
+
+def read_moments(column: pa.Array, formats: tuple[str, ...] = ()) -> Moments:
+    """Read moments from typed columns, ISO 8601 text, or text in the given strptime formats."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        micros = column.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
+        n, missing = len(column), np.asarray(column.is_null())
+        return Moments(
+            micros.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False),
+            np.where(missing, MISSING, GOOD).astype(np.int8),
+            np.full(n, getattr(kind, "tz", None) is not None),
+            np.full(n, 1 if pa.types.is_date(kind) else 0, dtype=np.int8),
+        )
+    text = as_text(column)
+    table = _query(_formatted(formats) if formats else _ISO, text)
+    return Moments(
+        table["us"].fill_null(0).to_numpy(zero_copy_only=False),
+        _state(text, table["us"]),
+        pc.fill_null(table["zoned"], False).to_numpy(zero_copy_only=False),
+        table["coarse"].fill_null(0).to_numpy(zero_copy_only=False),
+    )
+
+
+def join_date_and_time(date: pa.Array, time: pa.Array) -> pa.Array:
+    """Write split columns as one text; a time such as ``2130`` becomes ``21:30``, a blank one leaves the date alone."""
+    days, hours = as_text(date), as_text(time)
+    # A date that arrives as a midnight loses it, so that the time of day can follow.
+    days = pc.replace_substring_regex(days, r"[T ]00:00(:00(\.0+)?)?$", "")
+    hours = pc.utf8_trim_whitespace(hours)
+    hours = pc.replace_substring_regex(hours, r"^(\d{1,2})(\d{2})$", r"\1:\2")
+    hours = pc.replace_substring_regex(hours, r"^(\d):", r"0\1:")
+    empty = pc.or_kleene(pc.is_null(hours), pc.equal(hours, ""))
+    return pc.if_else(empty, days, pc.binary_join_element_wise(days, hours, " "))
+
+
+def _formatted(formats: tuple[str, ...]) -> str:
+    tries = ", ".join(f"try_strptime(t, {_quoted(one)})" for one in formats)
+    coarse = " ".join(f"WHEN try_strptime(t, {_quoted(one)}) IS NOT NULL THEN {_coarse(one)}" for one in formats)
+    zoned = " OR ".join(
+        f"try_strptime(t, {_quoted(one)}) IS NOT NULL" if re.search("%z", one) else "false" for one in formats
+    )
+    return (
+        f"SELECT epoch_us(coalesce({tries})) AS us, coalesce({zoned}, false) AS zoned, "  # noqa: S608  # quoted above
+        f"(CASE {coarse} ELSE 0 END)::TINYINT AS coarse FROM (SELECT trim(v) AS t FROM batch)"
+    )
+
+
+def _coarse(one: str) -> int:
+    if re.search(r"%-?[HIcXT]", one):
+        return 0
+    return 1 if re.search(r"%-?[djxDF]", one) else 2
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _state(text: pa.Array, parsed: pa.Array) -> NDArray[np.int8]:
+    state = np.zeros(len(text), dtype=np.int8)
+    bad = np.flatnonzero(np.asarray(parsed.is_null()))
+    if bad.size:
+        raw = text.take(pa.array(bad)).to_pylist()
+        state[bad] = [MISSING if blank(value) else UNREADABLE for value in raw]
+    return state
+
+
+def _query(sql: str, column: pa.Array) -> dict[str, Any]:
+    """Run one query over a column called ``v`` of a table called ``batch``; each thread has its own engine."""
+    if not hasattr(_OWN, "connection"):
+        _OWN.connection = duckdb.connect(config={"threads": 1})
+        _OWN.connection.execute("SET TimeZone = 'UTC'")
+    connection = _OWN.connection
+    connection.register("batch", pa.table({"v": column}))
+    table = connection.sql(sql).to_arrow_table().combine_chunks()
+    connection.unregister("batch")
+    return {name: _single(table.column(name)) for name in table.column_names}
+
+
+def _single(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks else pa.array([], column.type)

@@ -1,0 +1,231 @@
+"""Raw copies of incident files: written once, never changed, listed in MANIFEST.json.
+
+A copy is named by its content. New content makes a new entry; the entries of the latest ingest are marked current.
+The one exception is the erasure of an expunged record, which replaces a copy and notes how many rows went.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crimepatterns.errors import ArtefactError, MissingInputError
+from crimepatterns.store.atomic import read_json, replacing, write_json
+
+__all__ = ["RawEntry", "RawStore", "copy_bytes", "file_digest", "write_batches"]
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class RawEntry:
+    """One raw copy.
+
+    Parameters
+    ----------
+    file : str
+        Name in the folder ``files``.
+    source_name, source_sha256 : str
+        What was copied: its file name and the digest of its content.
+    sha256 : str
+        Digest of the copy.
+    rows : int
+    columns, dropped_columns : tuple of str
+        Columns of the copy, and those left out because they look personal.
+    format : str
+        How to read the copy.
+    reading : mapping
+        Delimiter, encoding and sheet for reading it.
+    origin, licence, fetched_at : str
+    erased_rows : int
+        Rows that were erased from the copy since.
+    current : bool
+        Whether the latest ingest named it.
+    """
+
+    file: str
+    source_name: str
+    source_sha256: str
+    sha256: str
+    rows: int
+    columns: tuple[str, ...]
+    dropped_columns: tuple[str, ...]
+    format: str
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
+    licence: str = ""
+    fetched_at: str = ""
+    erased_rows: int = 0
+    current: bool = True
+
+
+@dataclass(frozen=True)
+class RawStore:
+    """The raw folder of one city.
+
+    Parameters
+    ----------
+    folder : Path
+        Such as ``data/raw/chicago``.
+    """
+
+    folder: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The list of all copies."""
+        return self.folder / "MANIFEST.json"
+
+    def path_of(self, entry: RawEntry) -> Path:
+        """Return where a copy lies."""
+        return self.folder / "files" / entry.file
+
+    def entries(self) -> list[RawEntry]:
+        """List every copy; an empty list where nothing was ingested.
+
+        Raises
+        ------
+        ArtefactError
+            If the manifest is damaged.
+        """
+        if not self.manifest.exists():
+            return []
+        try:
+            listed = read_json(self.manifest)["files"]
+            return [
+                RawEntry(**{**one, "columns": tuple(one["columns"]), "dropped_columns": tuple(one["dropped_columns"])})
+                for one in listed
+            ]
+        except (KeyError, TypeError) as error:
+            raise ArtefactError(f"{self.manifest} is damaged ({error}): remove the folder and ingest again.") from error
+
+    def current(self) -> list[RawEntry]:
+        """List the copies of the latest ingest.
+
+        Raises
+        ------
+        MissingInputError
+            If nothing was ingested.
+        ArtefactError
+            If a copy is gone.
+        """
+        found = [entry for entry in self.entries() if entry.current]
+        if not found:
+            raise MissingInputError(f"{self.folder} holds no raw records yet: run `crimepatterns ingest` first.")
+        for entry in found:
+            if not self.path_of(entry).is_file():
+                raise ArtefactError(f"{self.path_of(entry)} is gone: run `crimepatterns ingest --force`.")
+        return found
+
+    def find(self, source_sha256: str, dropped: Iterable[str], reading: Mapping[str, Any]) -> RawEntry | None:
+        """Return the copy of the same content without the same columns, read in the same way, or None."""
+        wanted = (source_sha256, tuple(dropped), dict(reading))
+        for entry in self.entries():
+            same = (entry.source_sha256, entry.dropped_columns, dict(entry.reading)) == wanted
+            if same and self.path_of(entry).is_file():
+                return entry
+        return None
+
+    def write(self, name: str, make: Callable[[Path], str]) -> str:
+        """Put one copy in place, read-only; return the digest of its content.
+
+        Parameters
+        ----------
+        name : str
+            File name of the copy.
+        make : callable
+            Writes the content to the path it is given and returns its sha256.
+        """
+        self._clear_leftovers()
+        with replacing(self.folder / "files" / name) as beside:
+            digest = make(beside)
+            beside.chmod(0o444)
+        return digest
+
+    def record(self, entries: Iterable[RawEntry]) -> bool:
+        """Make these copies the current ones and keep all others listed; return whether the list changed."""
+        fresh = {entry.file: replace(entry, current=True) for entry in entries}
+        kept = [replace(old, current=False) for old in self.entries() if old.file not in fresh]
+        return self._save([*kept, *fresh.values()])
+
+    def erase(self, entry: RawEntry, batches: Iterable[pa.RecordBatch], *, rows: int) -> RawEntry:
+        """Replace a copy by one without some rows; the old content is gone from the disk afterwards.
+
+        Parameters
+        ----------
+        entry : RawEntry
+        batches : iterable of pyarrow.RecordBatch
+            The rows that stay.
+        rows : int
+            How many rows go.
+        """
+        stem = entry.file.split(".", 1)[0]
+        name = f"{stem}.without-{entry.erased_rows + rows}.parquet"
+        digest = self.write(name, lambda path: write_batches(path, batches))
+        fresh = replace(
+            entry,
+            file=name,
+            sha256=digest,
+            rows=entry.rows - rows,
+            erased_rows=entry.erased_rows + rows,
+            format="parquet",
+        )
+        old = self.path_of(entry)
+        self._save([fresh if one.file == entry.file else one for one in self.entries()])
+        old.unlink(missing_ok=True)
+        return fresh
+
+    def _save(self, entries: list[RawEntry]) -> bool:
+        ordered = sorted(entries, key=lambda entry: (entry.fetched_at, entry.file))
+        if ordered == self.entries():
+            return False
+        write_json(self.manifest, {"files": [asdict(entry) for entry in ordered]})
+        return True
+
+    def _clear_leftovers(self) -> None:
+        """Remove what a killed run left half-written."""
+        for stale in (self.folder / "files").glob(".*.part"):
+            stale.unlink(missing_ok=True)
+
+
+def copy_bytes(source: Path, target: Path) -> str:
+    """Copy a file byte by byte; return the sha256 of its content."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while chunk := reading.read(_CHUNK):
+            digest.update(chunk)
+            writing.write(chunk)
+    return digest.hexdigest()
+
+
+def write_batches(target: Path, batches: Iterable[pa.RecordBatch]) -> str:
+    """Write a stream of batches as Parquet; return the sha256 of the file.
+
+    Batches may differ in how they hold a column; where they do, the column is written as text.
+    """
+    writer: pq.ParquetWriter | None = None
+    try:
+        for batch in batches:
+            if writer is None:
+                writer = pq.ParquetWriter(target, batch.schema, compression="zstd")
+            writer.write_batch(_like(batch, writer.schema))
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        pq.write_table(pa.table({}), target)
+    return file_digest(target)
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file's content."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _like(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    return batch if batch.schema.equals(schema) else batch.cast(schema)
