@@ -67,7 +67,10 @@ class Panel:
         known = incidents if as_of is None else incidents.as_of(as_of)
         cell, inside = grid.assign(known.table["x"], known.table["y"])
         period, timely = periods.locate(known.table["occurred_from"])
-        code = pd.Categorical(known.table["category"], categories=list(names)).codes.astype(np.int64)
+        labels = pd.Categorical(known.table["category"])
+        position = pd.Index(names, dtype=object).get_indexer(labels.categories.astype(object))
+        # One more entry at the end, so that a missing label (code -1) finds -1.
+        code = np.append(position, -1)[labels.codes].astype(np.int64)
         wanted = timely & (code >= 0)
         keep = wanted & inside
         shape = (len(names), len(grid), len(periods))
