@@ -15,7 +15,7 @@ __all__ = ["area_around", "area_from_polygons"]
 _CELL_M = 250.0
 _HULL_RATIO = 0.12
 _FAR = 20.0
-_SLIVER_M = 1.0
+_BLOCK_M = 5000.0
 
 
 def area_from_polygons(
@@ -54,7 +54,7 @@ def area_from_polygons(
         west, south, east, north = parts.to_crs("EPSG:4326").total_bounds
         crs = choose_metric_crs([(west + east) / 2], [(south + north) / 2])
     named = parts if neighbourhoods is None else _polygons(neighbourhoods, "study_area.neighbourhoods")
-    whole = _without_slivers(shapely.union_all(_valid(parts.to_crs(crs).geometry.to_numpy())))
+    whole = shapely.union_all(_valid(parts.to_crs(crs).geometry.to_numpy()))
     return StudyArea(
         name,
         _only_polygons(shapely.buffer(whole, buffer_m) if buffer_m else whole),
@@ -95,10 +95,7 @@ def area_around(
     x, y = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(longitude, latitude)
     near = np.isfinite(x) & np.isfinite(y)
     x, y = np.asarray(x)[near], np.asarray(y)[near]
-    keep = np.ones(len(x), dtype=bool)
-    for axis in (x, y):
-        away = np.abs(axis - np.median(axis))
-        keep &= away <= _FAR * max(float(np.median(away)), _CELL_M)
+    keep = _settled(x, y)
     places = np.unique(np.column_stack([np.floor(x[keep] / _CELL_M), np.floor(y[keep] / _CELL_M)]), axis=0)
     if len(places) < 3:
         raise StudyAreaError(
@@ -110,6 +107,17 @@ def area_around(
     named = None if neighbourhoods is None else _polygons(neighbourhoods, "study_area.neighbourhoods").to_crs(crs)
     parts = empty_neighbourhoods(crs) if named is None else _neighbourhoods(named, neighbourhood_name)
     return StudyArea(name, whole, crs, timezone, parts)
+
+
+def _settled(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which points are near the others, or far away but among enough of their own, as in an outlying town."""
+    near = np.ones(len(x), dtype=bool)
+    for axis in (x, y):
+        away = np.abs(axis - np.median(axis))
+        near &= away <= _FAR * max(float(np.median(away)), _CELL_M)
+    blocks = np.column_stack([np.floor(x / _BLOCK_M), np.floor(y / _BLOCK_M)])
+    _, block, sizes = np.unique(blocks, axis=0, return_inverse=True, return_counts=True)
+    return near | (sizes[block] >= max(10, 1e-4 * len(x)))
 
 
 def _polygons(layer: gpd.GeoDataFrame, setting: str) -> gpd.GeoDataFrame:
@@ -146,13 +154,6 @@ def _label(value: object) -> str:
 
 def _valid(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     return np.array([_only_polygons(shape) for shape in shapely.make_valid(shapes)], dtype=object)
-
-
-def _without_slivers(whole: shapely.Geometry) -> shapely.Geometry:
-    """Close the gaps of a metre or two that rounded coordinates leave between neighbouring polygons."""
-    closed = shapely.buffer(shapely.buffer(whole, _SLIVER_M, join_style="mitre"), -_SLIVER_M, join_style="mitre")
-    # Closing may cut sharp corners of the outline by a hair; the given polygons stay inside.
-    return _only_polygons(shapely.union(whole, closed))
 
 
 def _only_polygons(shape: shapely.Geometry) -> shapely.Geometry:

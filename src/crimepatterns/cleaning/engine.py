@@ -289,7 +289,7 @@ def _in_order(
     items: Iterator[tuple[int, pa.RecordBatch]],
     workers: int,
 ) -> Iterator[_Checked]:
-    """Map on threads with a short queue, results in order; the work releases the interpreter lock for most of its time."""
+    """Map on threads with a short queue, results in order; most of the work releases the interpreter lock."""
     if workers == 1:
         yield from map(function, items)
         return

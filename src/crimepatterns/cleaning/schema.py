@@ -7,7 +7,10 @@ from enum import IntEnum
 
 from crimepatterns.errors import SchemaError
 
-__all__ = ["REASONS", "ColumnMap", "Reason", "Rules", "check_columns"]
+__all__ = ["FILE_COLUMN", "REASONS", "ColumnMap", "Reason", "Rules", "check_columns"]
+
+FILE_COLUMN = "_file"
+"""Stands for the name of the file a row came from, for publishers with one file per category."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def check_columns(columns: ColumnMap, found: Sequence[str], *, source: str, drop
     """
     wanted = [*columns.mapped.items(), *[("extra", column) for column in columns.extra]]
     for setting, column in wanted:
-        if column in found:
+        if column in found or column == FILE_COLUMN:
             continue
         if column in dropped:
             raise SchemaError(

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Tuning", "time_blocks", "tune"]
+from crimepatterns.forecasts.probability_scores import log_loss
 
-_CLIP = 1e-6
+__all__ = ["Tuning", "time_blocks", "tune"]
 
 Build = Callable[..., Any]
 """``build(settings, rows=..., seed=..., jobs=...)`` makes an unfitted classifier."""
@@ -86,7 +86,7 @@ def tune(
         for j, (learn, check) in enumerate(samples):
             model = build(settings, rows=len(learn), seed=seed, jobs=jobs)
             model.fit(features.iloc[learn], outcome[learn])
-            scores[i, j] = _log_loss(model.predict_proba(features.iloc[check])[:, 1], outcome[check])
+            scores[i, j] = log_loss(model.predict_proba(features.iloc[check])[:, 1], outcome[check])
     table = pd.DataFrame(
         {
             "candidate": [dict(settings) for settings in candidates],
@@ -125,8 +125,3 @@ def _draw(keep: NDArray[np.bool_], limit: int, rng: np.random.Generator) -> NDAr
     if len(rows) <= limit:
         return rows
     return np.sort(rng.choice(rows, size=limit, replace=False, shuffle=False))
-
-
-def _log_loss(probability: NDArray[np.float64], outcome: NDArray[np.bool_]) -> float:
-    chance = np.clip(probability, _CLIP, 1 - _CLIP)
-    return float(-np.mean(np.where(outcome, np.log(chance), np.log1p(-chance))))

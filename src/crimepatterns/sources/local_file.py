@@ -64,7 +64,7 @@ class LocalFiles:
         """Read one of the files."""
         return read_file(path, format=self.format, delimiter=self.delimiter, encoding=self.encoding, sheet=self.sheet)
 
-    def fetch(self, window: tuple[pd.Timestamp, pd.Timestamp] | None = None) -> RawTable:
+    def fetch(self, window: tuple[pd.Timestamp, pd.Timestamp] | None = None) -> RawTable:  # noqa: ARG002  # the protocol's
         """Read all files as one table; columns that a file lacks are null. Files have no window: all rows come."""
         tables = [self.read(path) for path in self.files()]
         columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))

@@ -14,9 +14,10 @@ from crimepatterns.sources.synthetic_streets import Places
 __all__ = ["Background", "HotPlaces", "Intervention", "draw_background"]
 
 _KIND_SHARES = (0.18, 0.24, 0.2, 0.28, 0.1)
-_KIND_RADIUS_M = (170.0, 130.0, 110.0, 230.0, 190.0)
-_ADDRESS_SIGMA = 0.95
-_QUARTER_SIGMA = 0.45
+_KIND_RADIUS_M = (150.0, 110.0, 100.0, 200.0, 160.0)
+_ADDRESS_SIGMA = 1.35
+_QUARTER_SIGMA = 0.8
+_STREET_SIGMA = 0.8
 _CACHED_MONTHS = 3
 
 
@@ -170,11 +171,13 @@ def draw_background(
     distance = np.hypot(places.x - ground.centre[0], places.y - ground.centre[1]) / ground.radius_m
     quarters = len(ground.area.neighbourhoods)
     common_quarter, common_address = rng.normal(0, 1, quarters), rng.normal(0, 1, len(places))
+    street = rng.normal(0, 1, int(places.segment.max()) + 1)[places.segment]
     static = []
     for plan in CATEGORIES:
         quarter = 0.8 * common_quarter + 0.6 * rng.normal(0, 1, quarters)
-        address = 0.7 * common_address + 0.7 * rng.normal(0, 1, len(places))
-        level = _QUARTER_SIGMA * quarter[places.neighbourhood] + _ADDRESS_SIGMA * address - 1.3 * distance
+        address = 0.8 * common_address + 0.6 * rng.normal(0, 1, len(places))
+        level = _QUARTER_SIGMA * quarter[places.neighbourhood] + _STREET_SIGMA * street + _ADDRESS_SIGMA * address
+        level -= 1.9 * distance
         mass = np.exp(level) * np.where(places.arterial, plan.arterial, 1.0)
         static.append(mass / mass.sum())
     hot = _draw_hot_places(rng, ground, places, calendar, drifting=city_class == "drifting")
@@ -191,7 +194,7 @@ def draw_background(
 def _draw_hot_places(
     rng: np.random.Generator, ground: Ground, places: Places, calendar: Calendar, *, drifting: bool
 ) -> HotPlaces:
-    count = max(12, round(0.3 * ground.area.area_km2))
+    count = max(12, round(0.22 * ground.area.area_km2))
     kind = rng.choice(len(HOT_KINDS), count, p=_KIND_SHARES)
     kind[: len(HOT_KINDS)] = np.arange(len(HOT_KINDS))
     distance = np.hypot(places.x - ground.centre[0], places.y - ground.centre[1]) / ground.radius_m
@@ -206,10 +209,10 @@ def _draw_hot_places(
         chosen = int(rng.choice(len(places), p=mass / mass.sum()))
         centres[k] = places.x[chosen], places.y[chosen]
     years = calendar.years + 3
-    steps = rng.normal(0, 1, (count, years, 2)) * (320.0 if drifting else 0.0)
+    steps = rng.normal(0, 1, (count, years, 2)) * (260.0 if drifting else 0.0)
     steps[:, 0] = 0.0
     swing = np.column_stack(
-        [np.full(count, 0.9 if drifting else 0.0), rng.uniform(24, 60, count), rng.uniform(0, 6, count)]
+        [np.full(count, 0.7 if drifting else 0.0), rng.uniform(24, 60, count), rng.uniform(0, 6, count)]
     )
     return HotPlaces(
         kind=kind.astype(np.int64),

@@ -146,28 +146,28 @@ _WEEK_WORK = (1.1, 1.1, 1.08, 1.05, 1.05, 0.85, 0.77)
 
 CATEGORIES: tuple[CategoryPlan, ...] = (
     CategoryPlan(
-        "theft", "LARCENY", ("FROM BUILDING", "SHOPLIFTING", "FROM VEHICLE", "BICYCLE"), 0.36, _branching(0.12, 0.42),
-        6.0, (0.6, 1.0, 0.7, 0.15, 0.1), 0.40, 2.4, 0.01, 0.14, 215, _WEEK_SHOP, _DAYTIME, _DAYTIME,
+        "theft", "LARCENY", ("FROM BUILDING", "SHOPLIFTING", "FROM VEHICLE", "BICYCLE"), 0.36, _branching(0.12, 0.46),
+        6.0, (0.6, 1.0, 0.7, 0.15, 0.1), 0.56, 2.4, 0.01, 0.14, 215, _WEEK_SHOP, _DAYTIME, _DAYTIME,
         0.20, 3.0, 3.0, 0.05, 5.0, 0.01, (2.0, 1.2, 2.0, 4.0, 1.0, 0.6, 0.8),
     ),
     CategoryPlan(
-        "assault", "ASSAULT", ("SIMPLE", "AGGRAVATED", "DOMESTIC"), 0.17, _branching(0.10, 0.42),
-        7.0, (1.0, 0.3, 0.5, 0.9, 0.3), 0.36, 1.5, 0.0, 0.18, 200, _WEEK_OUT, _EVENING, _NIGHT,
+        "assault", "ASSAULT", ("SIMPLE", "AGGRAVATED", "DOMESTIC"), 0.17, _branching(0.10, 0.44),
+        7.0, (1.0, 0.3, 0.5, 0.9, 0.3), 0.52, 1.5, 0.0, 0.18, 200, _WEEK_OUT, _EVENING, _NIGHT,
         0.0, 0.0, 0.5, 0.03, 4.0, 0.02, (3.0, 4.0, 0.7, 0.6, 1.6, 0.5, 0.8),
     ),
     CategoryPlan(
-        "damage", "CRIMINAL MISCHIEF", ("TO VEHICLE", "TO PROPERTY", "GRAFFITI"), 0.13, _branching(0.14, 0.45),
-        6.0, (0.7, 0.4, 0.5, 0.9, 0.3), 0.28, 1.3, -0.03, 0.12, 190, _WEEK_OUT, _NIGHT, _NIGHT,
+        "damage", "CRIMINAL MISCHIEF", ("TO VEHICLE", "TO PROPERTY", "GRAFFITI"), 0.13, _branching(0.14, 0.43),
+        7.0, (0.7, 0.4, 0.5, 0.9, 0.3), 0.46, 1.3, -0.03, 0.12, 190, _WEEK_OUT, _NIGHT, _NIGHT,
         0.45, 8.0, 4.0, 0.06, 5.0, 0.03, (4.0, 3.0, 2.0, 1.0, 0.4, 0.4, 1.0),
     ),
     CategoryPlan(
-        "burglary", "BURGLARY", ("RESIDENTIAL", "COMMERCIAL", "GARAGE OR SHED"), 0.10, _branching(0.32, 0.58),
-        6.0, (0.2, 0.6, 0.1, 1.0, 0.1), 0.22, 1.2, -0.06, 0.16, 340, _WEEK_WORK, _DAYTIME, _EVENING,
+        "burglary", "BURGLARY", ("RESIDENTIAL", "COMMERCIAL", "GARAGE OR SHED"), 0.10, _branching(0.28, 0.45),
+        7.0, (0.2, 0.6, 0.1, 1.0, 0.1), 0.45, 1.2, -0.06, 0.16, 340, _WEEK_WORK, _DAYTIME, _EVENING,
         0.60, 9.0, 2.0, 0.08, 6.0, 0.01, (0.0, 7.0, 0.2, 1.8, 0.4, 0.0, 0.8),
     ),
     CategoryPlan(
-        "vehicle theft", "MOTOR VEHICLE THEFT", ("AUTOMOBILE", "MOTORCYCLE", "TRUCK"), 0.08, _branching(0.30, 0.54),
-        5.0, (0.3, 0.5, 0.7, 0.9, 0.2), 0.20, 1.3, 0.08, 0.08, 300, _WEEK_FLAT, _NIGHT, _NIGHT,
+        "vehicle theft", "MOTOR VEHICLE THEFT", ("AUTOMOBILE", "MOTORCYCLE", "TRUCK"), 0.08, _branching(0.24, 0.44),
+        7.0, (0.3, 0.5, 0.7, 0.9, 0.2), 0.48, 1.3, 0.08, 0.08, 300, _WEEK_FLAT, _NIGHT, _NIGHT,
         0.60, 10.0, 2.5, 0.05, 4.0, 0.01, (5.0, 1.5, 3.0, 0.2, 0.1, 0.0, 0.4),
     ),
     CategoryPlan(
@@ -176,8 +176,8 @@ CATEGORIES: tuple[CategoryPlan, ...] = (
         0.0, 0.0, 0.1, 0.0, 1.0, 0.93, (6.0, 1.0, 1.5, 0.4, 0.4, 1.0, 0.5),
     ),
     CategoryPlan(
-        "robbery", "ROBBERY", ("STREET", "COMMERCIAL", "CARJACKING"), 0.05, _branching(0.18, 0.46),
-        6.0, (0.8, 0.5, 0.9, 0.4, 0.4), 0.42, 2.6, 0.02, 0.08, 290, _WEEK_OUT, _NIGHT, _NIGHT,
+        "robbery", "ROBBERY", ("STREET", "COMMERCIAL", "CARJACKING"), 0.05, _branching(0.16, 0.42),
+        6.0, (0.8, 0.5, 0.9, 0.4, 0.4), 0.55, 2.6, 0.02, 0.08, 290, _WEEK_OUT, _NIGHT, _NIGHT,
         0.0, 0.0, 0.3, 0.03, 3.0, 0.02, (6.0, 0.6, 1.5, 1.3, 0.3, 1.0, 0.3),
     ),
     CategoryPlan(

@@ -5,17 +5,21 @@ code: a list inside the file could be changed by whoever changes the file.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from crimepatterns.errors import ModelError, UntrustedModelError
 from crimepatterns.store.atomic import read_json, replacing, replacing_folder, write_text
 from crimepatterns.store.digests import sha256_bytes, sha256_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["ARTEFACTS", "TRUSTED_TYPES", "StoredModel", "export_joblib", "find_version", "load_model", "save_model"]
 
@@ -41,10 +45,6 @@ ARTEFACTS: tuple[str, ...] = (
 _SERVED_FOLDERS = frozenset({"models", "deployment", "results", "static"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LATEST = "latest.txt"
-
-
-class _Drawing(Protocol):
-    def savefig(self, target: Any, **options: Any) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def save_model(
     pipeline: Any,
     metrics: Mapping[str, Any],
     config: Mapping[str, Any],
-    importance: _Drawing,
+    importance: "Figure",
     card: str,
     manifest: Mapping[str, Any],
 ) -> Path:
@@ -204,7 +204,8 @@ def export_joblib(folder: Path, target: Path) -> list[Path]:
     served = _SERVED_FOLDERS & {part.lower() for part in target.resolve().parts}
     if served or folder.resolve() in [target.resolve(), *target.resolve().parents]:
         raise ModelError(
-            f"Pickle files must not lie in a served folder ({', '.join(sorted(served)) or folder}): choose another --to."
+            f"Pickle files must not lie in a served folder ({', '.join(sorted(served)) or folder}): "
+            "choose another folder with --to."
         )
     import joblib
 
@@ -277,4 +278,13 @@ def _from_skops(content: bytes, file: str) -> Any:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, indent=2, sort_keys=True, default=str, ensure_ascii=False) + "\n"
+    return json.dumps(_without_nan(value), indent=2, sort_keys=True, default=str, ensure_ascii=False) + "\n"
+
+
+def _without_nan(value: Any) -> Any:
+    """Put null where a score is not defined: JSON knows no nan."""
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -27,12 +27,38 @@ def key_title(sheet: MapSheet, top: float, lines: Sequence[str], *, unit: str = 
     return top - 0.08
 
 
-def key_ramp(sheet: MapSheet, top: float, colours: Colormap, norm: Normalize, *, height: float = 1.9) -> float:
-    """Draw a colour ramp with round numbers beside it and return the height below it, inches."""
+def key_ramp(
+    sheet: MapSheet,
+    top: float,
+    colours: Colormap,
+    norm: Normalize,
+    *,
+    highest: float | None = None,
+    height: float = 1.9,
+) -> float:
+    """Draw a colour ramp with round numbers beside it and return the height below it, inches.
+
+    Where the ramp ends below the highest value of the map, `highest` is printed above its arrow.
+    """
+    if highest is not None:
+        sheet.legend.text(
+            0,
+            top + 0.02,
+            f"up to {highest:,.3g}" if highest < 100 else f"up to {highest:,.0f}",
+            fontsize=8,
+            color=MUTED,
+            va="top",
+        )
+        top -= _LINE + 0.06
     total_w, total_h = sheet.figure.get_size_inches()
     box = sheet.legend.get_position()
     axes = sheet.figure.add_axes((box.x0, box.y0 + (top - height) / total_h, 0.17 / total_w, height / total_h))
-    bar = sheet.figure.colorbar(ScalarMappable(norm=norm, cmap=colours), cax=axes)
+    bar = sheet.figure.colorbar(
+        ScalarMappable(norm=norm, cmap=colours),
+        cax=axes,
+        extend="neither" if highest is None else "max",
+        extendfrac=0.06,
+    )
     bar.outline.set_visible(False)
     ticks = nice_ticks(float(norm.vmax or 1.0))
     bar.set_ticks(list(ticks), labels=[f"{tick:,g}" for tick in ticks])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import Colormap, Normalize
@@ -90,6 +91,7 @@ def draw_cells(
 
     Upright squares are drawn as one image, which has no seams between cells; other cells as polygons.
     """
+    drawn: Artist
     if grid.kind == "square" and not grid.rotation_deg:
         low = grid.lattice.min(axis=0)
         shape = tuple(grid.lattice.max(axis=0) - low + 1)
@@ -112,9 +114,9 @@ def draw_cells(
     else:
         kept = np.isfinite(values)
         rings = [shapely.get_coordinates(_exterior(shape)) for shape in grid.cells.geometry[kept]]
-        drawn = PolyCollection(rings, array=values[kept], cmap=colours, norm=norm, linewidths=0.15, zorder=2)
-        drawn.set_edgecolor("face")
-        sheet.map.add_collection(drawn, autolim=False)
+        cells = PolyCollection(rings, array=values[kept], cmap=colours, norm=norm, linewidths=0.15, zorder=2)
+        cells.set_edgecolor("face")
+        drawn = sheet.map.add_collection(cells, autolim=False)
     outline = PathPatch(polygon_path(grid.area.polygon), transform=sheet.map.transData)
     drawn.set_clip_path(outline)
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 
 __all__ = [
     "ACCENT",
@@ -34,7 +35,7 @@ INK, MUTED, GRID, LAND, PAPER = "#1B2027", "#5C6670", "#D9DEE3", "#E9ECEF", "#FF
 BLUE, ACCENT = OKABE_ITO[0], OKABE_ITO[1]
 
 HOT: tuple[str, ...] = ("#F3B27A", "#D55E00", "#7A2E00")
-"""Three steps of certainty, from light to dark, so that they survive a black-and-white copy."""
+"""Three steps of heat, from light to dark, so that they survive a black-and-white copy."""
 
 _STYLE = MappingProxyType(
     {
@@ -55,7 +56,7 @@ _STYLE = MappingProxyType(
         "axes.spines.right": False,
         "axes.grid": False,
         "axes.axisbelow": True,
-        "axes.prop_cycle": mpl.cycler(color=OKABE_ITO),
+        "axes.prop_cycle": cycler(color=OKABE_ITO),
         "axes.unicode_minus": True,
         "grid.color": GRID,
         "grid.linewidth": 0.6,
@@ -82,7 +83,7 @@ _STYLE = MappingProxyType(
 @contextmanager
 def figure_style() -> Iterator[None]:
     """Draw with the house style inside the block, and leave the caller's settings as they were."""
-    style: dict[str, Any] = dict(_STYLE)
+    style: Any = dict(_STYLE)
     with mpl.rc_context(style):
         yield
 

@@ -16,6 +16,8 @@ from crimepatterns.visuals.palette import HOT, LAND, SEQUENTIAL, figure_style
 
 __all__ = ["forecast_map", "hot_spot_map", "significance_map"]
 
+_RAMP_QUANTILE = 0.997
+
 
 def hot_spot_map(surface: Surface, *, category: str, window: str, run_date: str = "") -> Figure:
     """Show where incidents are dense.
@@ -35,9 +37,9 @@ def hot_spot_map(surface: Surface, *, category: str, window: str, run_date: str 
     """
     parameters = surface.parameters
     caption = (
-        f"{str(parameters.get('kernel', '')).capitalize()} kernel, bandwidth {parameters.get('bandwidth_m', 0):g} m, on cells of "
-        f"{parameters.get('cell_size_m', 0):g} m, corrected at the boundary; {parameters.get('incidents', 0):,} incidents. "
-        f"Square-root colour scale.{_run(run_date)}"
+        f"{str(parameters.get('kernel', '')).capitalize()} kernel, bandwidth {parameters.get('bandwidth_m', 0):g} m, "
+        f"on cells of {parameters.get('cell_size_m', 0):g} m, corrected at the boundary; "
+        f"{parameters.get('incidents', 0):,} incidents. Square-root colour scale.{_run(run_date)}"
     )
     with figure_style():
         sheet = map_sheet(
@@ -51,7 +53,7 @@ def hot_spot_map(surface: Surface, *, category: str, window: str, run_date: str 
 
 
 def significance_map(surface: Surface, *, category: str, window: str, run_date: str = "") -> Figure:
-    """Show which cells hold more incidents than chance would put there, in three steps of certainty.
+    """Show which cells hold more incidents than chance would put there, shaded by how far they stand out.
 
     Parameters
     ----------
@@ -66,27 +68,26 @@ def significance_map(surface: Surface, *, category: str, window: str, run_date: 
     if surface.q_values is None:
         raise PatternError(f"A {surface.method} surface has no significance: give one made by gi_star.")
     fdr = float(str(surface.parameters.get("fdr", 0.05)))
-    limits = sorted({fdr, min(0.01, fdr / 5), min(0.001, fdr / 50)}, reverse=True)
-    step = (surface.q_values[:, None] <= np.asarray(limits)).sum(axis=1).astype(float)
-    colours = ListedColormap([LAND, *HOT[: len(limits)]])
-    found = int((step > 0).sum())
-    where = f"Gi* on {_cells(surface.grid)}. Null hypothesis: {surface.null}. Exact binomial tail, then false discovery rate."
+    hot = surface.q_values <= fdr
+    limits = _steps(surface.values[hot])
+    step = np.where(hot, 1.0 + np.searchsorted(limits, surface.values, side="right"), 0.0)
+    colours = ListedColormap([LAND, *HOT])
+    how = f"Gi* on {_cells(surface.grid)}, exact binomial tail with control of the false discovery rate."
     with figure_style():
         sheet = map_sheet(
             surface.grid.area,
             title=f"Significant hot spots of {_named(category)} in {surface.grid.area.name}",
-            subtitle=f"{window} · {found:,} of {len(surface.grid):,} cells stand out from chance",
-            caption=f"{where}{_run(run_date)}",
+            subtitle=f"{window} · {int(hot.sum()):,} of {len(hot):,} cells stand out from chance",
+            caption=f"{how} Null hypothesis: {surface.null}.{_run(run_date)}",
         )
-        norm = BoundaryNorm(np.arange(-0.5, len(limits) + 1), colours.N)
-        draw_cells(sheet, surface.grid, step, colours=colours, norm=norm)
-        top = key_title(sheet, sheet.legend_top, ["More incidents", "than chance"], unit="false discovery rate")
-        rows = [
-            (HOT[i], f"at most {limits[i] * 100:g} %\n{int((step == i + 1).sum()):,} cells")
-            for i in reversed(range(len(limits)))
-        ]
-        rest = f"not shown\n{len(surface.grid) - found:,} cells"
-        key_rows(sheet, top, [*rows, (LAND, rest)])
+        draw_cells(sheet, surface.grid, step, colours=colours, norm=BoundaryNorm(np.arange(-0.5, 4.0), colours.N))
+        top = key_title(
+            sheet, sheet.legend_top, ["Hot spots", "by Gi* z-score"], unit=f"false discovery rate {fdr * 100:g} %"
+        )
+        counts = [f"{int((step == i).sum()):,} cells" for i in range(4)]
+        names = [f"below {limits[0]:g}", f"{limits[0]:g} to {limits[1]:g}", f"{limits[1]:g} and more"]
+        rows = [(HOT[i], f"{names[i]}\n{counts[i + 1]}") for i in (2, 1, 0) if hot.any()]
+        key_rows(sheet, top, [*rows, (LAND, f"no more than chance\n{counts[0]}")])
     return sheet.figure
 
 
@@ -104,11 +105,12 @@ def forecast_map(forecast: Forecast, *, period: int = 0, run_date: str = "") -> 
     days = round((end - start).total_seconds() / 86_400)
     expected = forecast.mean[:, period]
     last = end - np.timedelta64(1, "us")
+    span = f"{start.day} {start:%b %Y} to {last.day} {last:%b %Y}"
     with figure_style():
         sheet = map_sheet(
             forecast.grid.area,
             title=f"Expected {_named(forecast.category)} in {forecast.grid.area.name}",
-            subtitle=f"{start.day} {start:%b %Y} to {last.day} {last:%b %Y} · {expected.sum():,.0f} incidents expected in all",
+            subtitle=f"{span} · {expected.sum():,.0f} incidents expected in all",
             caption=(
                 f"Model {forecast.model}, issued {forecast.issued_at:%Y-%m-%d}, on {_cells(forecast.grid)}. "
                 f"Square-root colour scale. A forecast of places and times, not of people.{_run(run_date)}"
@@ -120,10 +122,24 @@ def forecast_map(forecast: Forecast, *, period: int = 0, run_date: str = "") -> 
 
 def _quantity(sheet: MapSheet, grid: Grid, values: NDArray[np.float64], *, heading: list[str], unit: str) -> None:
     colours = colormaps[SEQUENTIAL]
-    norm = PowerNorm(0.5, vmin=0.0, vmax=max(float(values.max()), 1e-12))
+    highest = float(values.max())
+    # A few extreme cells must not flatten the rest of the map; the ramp's arrow says that they go on.
+    top_value = float(np.quantile(values, _RAMP_QUANTILE))
+    cut = highest > 1.5 * top_value > 0
+    norm = PowerNorm(0.5, vmin=0.0, vmax=top_value if cut else max(highest, 1e-12), clip=True)
     draw_cells(sheet, grid, values, colours=colours, norm=norm)
     top = key_title(sheet, sheet.legend_top, heading, unit=unit)
-    key_ramp(sheet, top, colours, norm)
+    key_ramp(sheet, top, colours, norm, highest=highest if cut else None)
+
+
+def _steps(z_scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Choose two round limits that part the hot cells into the many, the fewer and the few."""
+    if z_scores.size == 0:
+        return np.array([np.inf, np.inf])
+    rough = np.quantile(z_scores, (0.5, 0.85))
+    unit = 10.0 ** np.floor(np.log10(np.maximum(np.abs(rough), 1e-6))) / 2
+    first, second = np.maximum(np.round(rough / unit) * unit, 1e-6)
+    return np.array([first, max(second, first + unit[0])])
 
 
 def _cells(grid: Grid) -> str:

@@ -1,0 +1,212 @@
+"""Stage: forecast the next period of every category by every model, from what is known on the last day."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crimepatterns.city import City
+from crimepatterns.config import Settings
+from crimepatterns.domain.forecast import Forecast
+from crimepatterns.domain.history import History
+from crimepatterns.domain.periods import Periods
+from crimepatterns.domain.protocols import Progress, silent
+from crimepatterns.errors import ConfigError, ModelError
+from crimepatterns.forecasts.registry import CLASSIFIERS, OPTIONS, make_forecaster
+from crimepatterns.forecasts.stored_classifier import restore_classifier
+from crimepatterns.store.atomic import read_json, replacing_folder
+from crimepatterns.store.digests import incidents_digest
+from crimepatterns.store.layers import write_forecast
+from crimepatterns.store.layout import slug
+from crimepatterns.store.models import StoredModel, find_version, load_model
+from crimepatterns.version import __version__
+
+__all__ = ["forecast"]
+
+_FALLBACK_CHAMPION = "count_eb"
+_TOP_CELLS = 5
+
+
+def forecast(settings: Settings, *, progress: Progress = silent, as_of: str | None = None) -> dict[str, Any]:
+    """Forecast the next period and write one layer per category and model below ``results/<city>/forecasts``.
+
+    ``<category>/<model>.parquet`` holds each model, ``<category>.parquet`` the champion: the model of
+    ``forecast.champion``, else the one that evaluation chose, else ``count_eb``.
+
+    Parameters
+    ----------
+    settings : Settings
+    progress : Progress
+    as_of : str, optional
+        Day from which to forecast, such as ``2025-10-01``: only what was known before it is used, and learners that
+        were trained on later data are fitted anew. Default: the day after the last incident.
+
+    Returns
+    -------
+    dict
+        ``cutoff``, ``period``, ``champions``, ``categories`` (expected total, places, fallbacks) and ``outputs``.
+
+    Raises
+    ------
+    ConfigError
+        If `as_of` is no date or lies outside the data, or the champion is no model.
+    MissingInputError
+        If cleaning has not run.
+    ModelError
+        If a stored model is damaged, or was trained for another grid or horizon.
+    """
+    work = _Work(City(settings), as_of)
+    pairs = [(category, model) for category in work.city.targets for model in work.models(category)]
+    categories: dict[str, Any] = {}
+    with replacing_folder(work.city.layout.forecasts) as folder:
+        for step, (category, model) in enumerate(pairs):
+            progress(f"Forecasting {category} by {model}", step, len(pairs))
+            made, facts = _forecast_one(work, category, model)
+            write_forecast(folder / slug(category) / f"{model}.parquet", made, facts)
+            if model == work.champion(category):
+                write_forecast(folder / f"{slug(category)}.parquet", made, {**facts, "champion": True})
+                categories.setdefault(category, {}).update(_summary(made))
+            if "fallback" in made.parameters:
+                fallbacks = categories.setdefault(category, {}).setdefault("fallbacks", {})
+                fallbacks[model] = made.parameters["fallback"]
+        names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
+    progress("Forecasting", len(pairs), len(pairs))
+    home = work.city.layout.forecasts.relative_to(settings.root)
+    return {
+        "cutoff": work.cutoff.isoformat(),
+        "period": [work.periods.start.isoformat(), work.periods.end.isoformat()],
+        "champions": {category: work.champion(category) for category in work.city.targets},
+        "categories": categories,
+        "outputs": [str(home / name) for name in names],
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is the same for every forecast of one run."""
+
+    city: City
+    as_of: str | None
+    run_date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @cached_property
+    def cutoff(self) -> pd.Timestamp:
+        archive, zone = self.city.archive, self.city.area.timezone
+        if self.as_of is None:
+            return archive.end
+        try:
+            moment = pd.Timestamp(self.as_of)
+            moment = moment.tz_convert(zone) if moment.tzinfo else moment.tz_localize(zone)
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"--as-of needs a day such as 2025-10-01, got {self.as_of!r}.") from error
+        day = moment.normalize()
+        earliest = archive.start + pd.DateOffset(days=archive.period_days)
+        if pd.isna(day) or not earliest <= day <= archive.end:
+            raise ConfigError(
+                f"--as-of must lie from {earliest.date()} to {archive.end.date()}, where the data allow a forecast; "
+                f"got {self.as_of}."
+            )
+        return day
+
+    @cached_property
+    def periods(self) -> Periods:
+        return Periods.starting_at(self.cutoff, days=self.city.settings.forecast.horizon_days, count=1)
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        table = self.city.incidents.as_of(self.cutoff).table
+        return {
+            "run_date": self.run_date,
+            "code_version": __version__,
+            "data_digest": incidents_digest(table),
+            "cutoff": self.cutoff.isoformat(),
+            "seed": self.city.settings.forecast.seed,
+        }
+
+    @cached_property
+    def _chosen(self) -> Mapping[str, str]:
+        path = self.city.layout.evaluation / "select" / "champions.json"
+        found: Mapping[str, str] = read_json(path) if path.is_file() else {}
+        return found
+
+    @cached_property
+    def _histories(self) -> dict[str, History]:
+        return {}
+
+    def history(self, category: str) -> History:
+        if category not in self._histories:
+            self._histories.clear()
+            self._histories[category] = self.city.archive.at(self.cutoff, target=category)
+        return self._histories[category]
+
+    def champion(self, category: str) -> str:
+        return self.city.settings.forecast.champion or self._chosen.get(category, _FALLBACK_CHAMPION)
+
+    def models(self, category: str) -> tuple[str, ...]:
+        wanted = self.city.settings.forecast.models
+        champion = self.champion(category)
+        return wanted if champion in wanted else (*wanted, champion)
+
+
+def _forecast_one(work: _Work, category: str, model: str) -> tuple[Forecast, dict[str, Any]]:
+    """Forecast by one model; a learner comes from its stored version unless that knows the future."""
+    settings, history = work.city.settings, work.history(category)
+    facts: dict[str, Any] = {**work.facts, "model_version": __version__}
+    stored = _stored(work, category, model) if model in CLASSIFIERS else None
+    chosen = None
+    if stored is not None:
+        fitted = restore_classifier(stored.pipeline, stored.config)
+        if fitted.trained_until <= work.cutoff:
+            made = fitted.predict(history, work.periods)
+            return made, {**facts, "model_version": stored.version, "model_name": stored.name}
+        chosen = stored.config["facts"]["settings"]
+        facts["model_version"] = f"settings of {stored.version}, fitted anew on what was known at the cutoff"
+    elif model in CLASSIFIERS:
+        facts["model_version"] = "not stored: fitted for this forecast"
+    options = {key: getattr(settings.forecast, key) for key in OPTIONS if hasattr(settings.forecast, key)}
+    maker = make_forecaster(model, jobs=settings.workers, settings=chosen, **options)
+    rng = np.random.default_rng([settings.forecast.seed, zlib.crc32(f"{category}/{model}/forecast".encode())])
+    return maker.fit(history, rng=rng).predict(history, work.periods), facts
+
+
+def _stored(work: _Work, category: str, model: str) -> StoredModel | None:
+    """Read the latest stored version, or None where training left none."""
+    settings = work.city.settings
+    name = f"{settings.city}-{slug(category)}-{model}"
+    try:
+        folder: Path = find_version(work.city.layout.models, name)
+    except ModelError:
+        return None
+    stored = load_model(folder)
+    expected = {"grid": settings.grid.model_dump(mode="json"), "horizon_days": settings.forecast.horizon_days}
+    different = [key for key, value in expected.items() if stored.config.get(key) != value]
+    if different:
+        raise ModelError(
+            f"Model {name} {stored.version} was trained with another {' and '.join(different)}: "
+            "run `crimepatterns train`, then forecast again."
+        )
+    return stored
+
+
+def _summary(made: Forecast) -> dict[str, Any]:
+    mean = made.mean[:, 0]
+    # Equal cells are told apart by their id, so that the list never changes by chance.
+    order = np.lexsort((made.grid.ids.astype(str), -mean))[:_TOP_CELLS]
+    return {
+        "champion": made.model,
+        "expected": round(float(mean.sum()), 2),
+        "top_cells": [
+            {
+                "cell_id": str(made.grid.ids[i]),
+                "neighbourhood": str(made.grid.neighbourhood[i]),
+                "expected": round(float(mean[i]), 3),
+            }
+            for i in order
+        ],
+    }

@@ -1,0 +1,225 @@
+"""Stage: tune and fit the learners of each category, and store each with its metrics, settings and card."""
+
+import platform
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from crimepatterns.city import City
+from crimepatterns.config import Settings, settings_digest
+from crimepatterns.domain.folds import Fold, rolling, spans
+from crimepatterns.domain.protocols import Progress, silent
+from crimepatterns.errors import MissingInputError
+from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster, FittedClassifier
+from crimepatterns.forecasts.held_out import HeldOut, hold_out, permutation_importance
+from crimepatterns.forecasts.probability_scores import probability_scores
+from crimepatterns.forecasts.registry import CLASSIFIERS, OPTIONS, make_forecaster
+from crimepatterns.forecasts.stored_classifier import classifier_config
+from crimepatterns.reports.model_card import model_card
+from crimepatterns.store.digests import incidents_digest
+from crimepatterns.store.layout import slug
+from crimepatterns.store.models import save_model
+from crimepatterns.version import __version__
+from crimepatterns.visuals.importance import importance_figure
+
+__all__ = ["train"]
+
+_HELD_OUT_ORIGINS = 13
+_KEPT_FOR_FITTING = 8
+_REPEATS = 5
+_LIBRARIES = ("scikit-learn", "skops", "numpy", "scipy", "pandas")
+
+
+def train(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
+    """Tune, measure and fit every learner of the settings for every category, and store it below ``models/``.
+
+    Settings are tuned and metrics measured on folds in time inside the fit span, which ends before the first origin on
+    which models are chosen. The stored model is then fitted with these settings on everything up to the last day.
+
+    Parameters
+    ----------
+    settings : Settings
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        ``models`` (scores per model, beside those of ``count_eb``), ``not_trained`` with reasons, and ``outputs``.
+
+    Raises
+    ------
+    MissingInputError
+        If cleaning has not run, or the data are too short to learn from and to judge.
+    """
+    work = _Work(City(settings))
+    names = [name for name in settings.forecast.models if name in CLASSIFIERS]
+    pairs = [(category, name) for category in work.city.targets for name in names]
+    trained: dict[str, Any] = {}
+    skipped: dict[str, str] = {}
+    outputs: list[str] = []
+    for step, (category, name) in enumerate(pairs):
+        progress(f"Training {name} for {category}", step, len(pairs))
+        title = f"{settings.city}-{slug(category)}-{name}"
+        result = _train_one(work, category, name, title)
+        if isinstance(result, str):
+            skipped[title] = result
+            continue
+        folder, metrics = result
+        trained[title] = {"version": folder.name, **metrics["held_out"]}
+        outputs.append(str(folder.relative_to(settings.root)))
+    progress("Training models", len(pairs), len(pairs))
+    return {
+        "models": trained,
+        "not_trained": skipped,
+        "fit_end": work.fit_end.isoformat(),
+        "trained_until": work.city.archive.end.isoformat(),
+        "outputs": outputs,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is the same for every model of a city."""
+
+    city: City
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @cached_property
+    def data_digest(self) -> str:
+        return incidents_digest(self.city.incidents.table)
+
+    @cached_property
+    def fit_end(self) -> pd.Timestamp:
+        """End of the fit span, at or before the one that evaluation uses."""
+        settings, archive = self.city.settings, self.city.archive
+        wanted, horizon = settings.evaluation, settings.forecast.horizon_days
+        table = self.city.incidents.table
+        waits = (table["known_at"] - table["occurred_from"]).dt.total_seconds().to_numpy() / 86_400
+        delay = max(float(np.quantile(waits, 0.95)), settings.cleaning.assumed_delay_days)
+        matured = archive.end - pd.DateOffset(days=int(np.ceil(delay)))
+        periods = (matured.tz_localize(None) - archive.start.tz_localize(None)).days // horizon
+        origins = min(wanted.select_origins + wanted.judge_origins, periods - _KEPT_FOR_FITTING)
+        if origins < 2:
+            raise MissingInputError(
+                f"Training needs at least {_KEPT_FOR_FITTING + 2} periods of {horizon} days, found {max(periods, 0)} "
+                f"({archive.start.date()} to {archive.end.date()}): give more data or set a shorter "
+                "forecast.horizon_days."
+            )
+        cut = spans(archive.start, matured, horizon_days=horizon, select_origins=origins - 1, judge_origins=1)
+        return cut.fit_end
+
+    @cached_property
+    def folds(self) -> tuple[Fold, ...]:
+        """Origins at the end of the fit span on which metrics are measured."""
+        start, horizon = self.city.archive.start, self.city.settings.forecast.horizon_days
+        periods = (self.fit_end.tz_localize(None) - start.tz_localize(None)).days // horizon
+        origins = min(_HELD_OUT_ORIGINS, max(1, periods // 4))
+        return rolling(start, self.fit_end, horizon_days=horizon, origins=origins)
+
+    def forecaster(self, name: str, chosen: Mapping[str, Any] | None = None) -> ClassifierForecaster:
+        forecast = self.city.settings.forecast
+        options = {key: getattr(forecast, key) for key in OPTIONS if hasattr(forecast, key)}
+        made = make_forecaster(name, jobs=self.city.settings.workers, settings=chosen, **options)
+        return cast("ClassifierForecaster", made)
+
+    def rng(self, *purpose: str) -> np.random.Generator:
+        return np.random.default_rng([self.city.settings.forecast.seed, zlib.crc32("/".join(purpose).encode())])
+
+
+def _train_one(work: _Work, category: str, name: str, title: str) -> tuple[Path, dict[str, Any]] | str:
+    """Measure, fit and store one model; return its folder and metrics, or why there is none."""
+    archive = work.city.archive
+    held = hold_out(
+        archive, work.folds, work.forecaster(name), category=category, rng=work.rng(category, name, "measure")
+    )
+    if isinstance(held, str):
+        return held
+    tuning = held.fitted.tuning
+    chosen = dict(tuning.settings) if tuning is not None else None
+    history = archive.at(archive.end, target=category)
+    fitted = work.forecaster(name, chosen).fit(history, rng=work.rng(category, name, "fit"))
+    if not isinstance(fitted, FittedClassifier):
+        return "too few incidents to learn from"
+    importance = permutation_importance(held, repeats=_REPEATS, rng=work.rng(category, name, "importance"))
+    metrics, config = _metrics(held, importance), _config(work, fitted)
+    manifest = _manifest(work, category, held)
+    version = f"{archive.end:%Y%m%d}-{settings_digest(config, work.data_digest, __version__)[:8]}"
+    bars = list(importance[["feature", "importance", "spread"]].itertuples(index=False, name=None))
+    folder = save_model(
+        work.city.layout.models,
+        title,
+        version,
+        trained_model=fitted.model,
+        pipeline=fitted.pipeline,
+        metrics=metrics,
+        config=config,
+        importance=importance_figure(importance, title=f"{work.city.settings.title}: {category}, {name}"),
+        card=model_card(
+            title=work.city.settings.title,
+            config=config,
+            metrics=metrics,
+            manifest={**manifest, "version": version},
+            importance=bars,
+        ),
+        manifest=manifest,
+    )
+    return folder, metrics
+
+
+def _metrics(held: HeldOut, importance: pd.DataFrame) -> dict[str, Any]:
+    tuning = held.fitted.tuning
+    tried = [] if tuning is None else tuning.table.to_dict(orient="records")
+    return {
+        "held_out": {
+            "origins": len(held.folds),
+            "first_cutoff": held.folds[0].cutoff.isoformat(),
+            "last_end": held.folds[-1].test.end.isoformat(),
+            "model": probability_scores(held.chance, held.outcome),
+            "count_eb": probability_scores(held.reference, held.outcome),
+        },
+        "time_cross_validation": {
+            "score": "log loss of uncalibrated chances, nats; lower is better",
+            "folds": [] if tuning is None else [list(block) for block in tuning.folds],
+            "candidates": tried,
+        },
+        "feature_importance": importance.to_dict(orient="records"),
+    }
+
+
+def _config(work: _Work, fitted: FittedClassifier) -> dict[str, Any]:
+    settings = work.city.settings
+    return {
+        **classifier_config(fitted),
+        "city": settings.city,
+        "horizon_days": settings.forecast.horizon_days,
+        "grid": settings.grid.model_dump(mode="json"),
+        "training": settings.forecast.model_dump(
+            mode="json",
+            include={"train_periods", "max_rows", "tuning_candidates", "tuning_folds", "recent_days", "seed"},
+        ),
+    }
+
+
+def _manifest(work: _Work, category: str, held: HeldOut) -> dict[str, Any]:
+    city = work.city
+    return {
+        "category": category,
+        "trained_at": work.started,
+        "data_digest": work.data_digest,
+        "incidents": len(city.incidents),
+        "categories": list(city.incidents.categories),
+        "cells": len(city.grid),
+        "code_version": __version__,
+        "seed": city.settings.forecast.seed,
+        "fit_end": work.fit_end.isoformat(),
+        "folds": [[fold.cutoff.isoformat(), fold.test.end.isoformat()] for fold in held.folds],
+        "libraries": {"python": platform.python_version(), **{name: library_version(name) for name in _LIBRARIES}},
+    }

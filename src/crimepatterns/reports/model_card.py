@@ -1,0 +1,148 @@
+"""The model card: what a trained model is for, how good it is, and where it must not be used."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["model_card"]
+
+_SCORES = (
+    ("log_loss", "Log loss (nats)", "lower"),
+    ("brier", "Brier score", "lower"),
+    ("roc_auc", "ROC-AUC", "higher"),
+    ("accuracy", "Accuracy", "higher"),
+    ("precision", "Precision", "higher"),
+    ("recall", "Recall", "higher"),
+    ("f1", "F1", "higher"),
+    ("expected_over_observed", "Expected / observed", "1"),
+)
+
+_KINDS = {
+    "random_forest": "a random forest (scikit-learn RandomForestClassifier)",
+    "gradient_boosting": "gradient boosting in its histogram form (scikit-learn HistGradientBoostingClassifier), "
+    "the product's complex model",
+}
+
+
+def model_card(
+    *,
+    title: str,
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    importance: Sequence[tuple[str, float, float]],
+) -> str:
+    """Write the card of one model as Markdown.
+
+    Parameters
+    ----------
+    title : str
+        Name of the city.
+    config, metrics, manifest : mapping
+        As they are stored beside the card.
+    importance : sequence of (feature, rise of the log loss, spread)
+        The most important first.
+
+    Returns
+    -------
+    str
+    """
+    parts = [
+        _heading(title, config, manifest),
+        _USE,
+        _data(config, manifest),
+        _scores(metrics),
+        _important(importance),
+        _LIMITS,
+        _how_to_repeat(config, manifest),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+_USE = """
+## What it is for
+
+It says how many incidents of this category to expect in each cell over the next period, so that an analyst can compare
+places and plan work there. Its forecast stands beside plain counts on the scoreboard: use it only where it is shown to
+be better, or at least as good.
+
+**Not for persons.** It knows places and times, never people. Do not use it to suspect, stop, rate or list anybody, nor
+as a ground for any decision about a person. Do not use it in another city, for another category, on another grid, or
+for offences that mostly come to light through police activity.
+"""
+
+_LIMITS = """
+## Limits
+
+- It learns from incidents that were reported and recorded. Where people report less, it expects less.
+- It forecasts counts per cell, not single incidents: most cells see none, and even the first places see none in many
+  periods.
+- The newest periods may be incomplete because incidents are reported late; it learned from the periods as they are
+  known now.
+- Features that say nearly the same share their importance; a small bar does not mean that a fact is without meaning.
+- Patrols sent by its forecasts may change what is reported. Compare its map with plain counts by neighbourhood before
+  acting on it.
+"""
+
+
+def _heading(title: str, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    kind = _KINDS.get(str(config["forecaster"]), str(config["forecaster"]))
+    return (
+        f"# {title}: {config['category']}, {config['forecaster']}\n\n"
+        f"Version {manifest['version']}. This is {kind} that gives each cell its chance of at least one incident "
+        f"within {config['horizon_days']} days; the expected number is -log(1 - chance)."
+    )
+
+
+def _data(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    grid, facts = config["grid"], config["facts"]
+    size = "given polygons" if grid["kind"] == "polygon" else f"{grid['kind']} cells of {grid['cell_size_m']:g} m"
+    return (
+        "## What it learned from\n\n"
+        f"{manifest['incidents']:,} incidents of {title_of(manifest)} known until {config['trained_until'][:10]} "
+        f"(digest {manifest['data_digest']}), counted on {manifest['cells']:,} {size}. It was fitted on "
+        f"{facts['rows']:,} cells and periods from {facts['learned_periods']} periods and calibrated on the "
+        f"{facts['calibration_periods']} periods after them. It sees {len(config['features'])} features: past counts "
+        "of the cell, its neighbours, its neighbourhood and other reported categories, the time since the last "
+        "incident, the season and the cell's area. Columns about race, ethnicity, religion, nationality or income are "
+        "refused."
+    )
+
+
+def title_of(manifest: Mapping[str, Any]) -> str:
+    """Name the categories in the data."""
+    names = list(manifest["categories"])
+    return names[0] if len(names) == 1 else f"{len(names)} categories"
+
+
+def _scores(metrics: Mapping[str, Any]) -> str:
+    own, counts = metrics["held_out"]["model"], metrics["held_out"]["count_eb"]
+    lines = [f"| {label} | {own[key]:.4f} | {counts[key]:.4f} | {better} |" for key, label, better in _SCORES]
+    return (
+        "## How good it is\n\n"
+        f"A model with the same settings, fitted before {metrics['held_out']['first_cutoff'][:10]}, on the "
+        f"{metrics['held_out']['origins']} periods after it, all inside the fit span (the periods on which models are "
+        "chosen and judged were not looked at). Beside it the shrunk count `count_eb` on the same cells:\n\n"
+        "| score | this model | count_eb | better |\n|---|---|---|---|\n" + "\n".join(lines) + "\n\n"
+        f"{own['share_positive']:.1%} of cells and periods saw an incident, so always saying no is right in "
+        f"{own['majority_accuracy']:.4f}: read accuracy beside that number. The scoreboard of the city holds hit rate, "
+        "PAI, PEI and the comparison with every baseline."
+    )
+
+
+def _important(importance: Sequence[tuple[str, float, float]]) -> str:
+    lines = [f"| {name} | {rise:.5f} | {spread:.5f} |" for name, rise, spread in importance[:10]]
+    return (
+        "## What it leans on\n\n"
+        "Rise of the log loss on held-out periods when one feature is shuffled (see feature_importance.png):\n\n"
+        "| feature | rise | spread |\n|---|---|---|\n" + "\n".join(lines)
+    )
+
+
+def _how_to_repeat(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} = {value}" for key, value in config["facts"]["settings"].items())
+    libraries = ", ".join(f"{name} {version}" for name, version in manifest["libraries"].items())
+    return (
+        "## How to make it again\n\n"
+        f"`crimepatterns train` with seed {manifest['seed']}, code version {manifest['code_version']}, settings "
+        f"{settings}; {libraries}. manifest.json holds the digests of every file."
+    )

@@ -1,0 +1,63 @@
+"""One table from what went wrong to what the browser is told."""
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from crimepatterns.errors import (
+    ArtefactError,
+    ConfigError,
+    CrimePatternsError,
+    MissingInputError,
+)
+
+__all__ = ["STATUS", "UnknownNameError", "install_failure_handlers", "status_of"]
+
+
+class UnknownNameError(CrimePatternsError):
+    """A request names a category, layer, grid or file that does not exist here."""
+
+
+STATUS: tuple[tuple[type[CrimePatternsError], int], ...] = (
+    (UnknownNameError, 404),
+    (MissingInputError, 404),
+    (ArtefactError, 503),
+    (ConfigError, 500),
+    (CrimePatternsError, 500),
+)
+"""From exception class to HTTP status; the first class that fits decides."""
+
+
+def status_of(error: CrimePatternsError) -> int:
+    """Return the HTTP status for an error; see `STATUS`."""
+    return next(status for kind, status in STATUS if isinstance(error, kind))
+
+
+def install_failure_handlers(app: FastAPI, *, root: str) -> None:
+    """Answer every error as JSON with one sentence that helps, and without paths of this machine.
+
+    Parameters
+    ----------
+    app : FastAPI
+    root : str
+        Project folder, removed from messages.
+    """
+
+    def ours(_: Request, error: Exception) -> Response:
+        known = error if isinstance(error, CrimePatternsError) else CrimePatternsError(str(error))
+        kind = type(known).__name__.removesuffix("Error")
+        return JSONResponse({"error": kind, "detail": _message(known, root)}, status_of(known))
+
+    def http(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        detail = error.detail if isinstance(error, HTTPException) else "unexpected"
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return JSONResponse({"error": "Http", "detail": detail}, status, headers=dict(headers or {}))
+
+    app.add_exception_handler(CrimePatternsError, ours)
+    app.add_exception_handler(HTTPException, http)
+
+
+def _message(error: CrimePatternsError, root: str) -> str:
+    text = " ".join(str(error).split())
+    return text.replace(root.rstrip("/") + "/", "") if root not in {"", "."} else text

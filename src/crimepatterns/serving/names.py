@@ -1,0 +1,27 @@
+"""Names as people write them."""
+
+import re
+
+__all__ = ["count_text", "place_name", "with_place_names"]
+
+
+def place_name(name: str) -> str:
+    """Return a place name in normal case where the file shouts it: ``NEAR NORTH SIDE`` becomes ``Near North Side``."""
+    if not name.isupper() or len(name) < 4:
+        return name
+    titled = re.sub(r"[^\W\d_]+", lambda word: word.group().capitalize(), name.lower())
+    return re.sub(r"(?<=')S\b", "s", titled)
+
+
+def with_place_names(text: str, names: frozenset[str]) -> str:
+    """Rewrite every shouted place name in a sentence; longer names first."""
+    for name in sorted((one for one in names if one.isupper() and len(one) > 3), key=len, reverse=True):
+        text = re.sub(rf"\b{re.escape(name)}\b", place_name(name), text)
+    return text
+
+
+def count_text(value: float) -> str:
+    """Write an expected count with as many digits as it bears: 1,182 or 3.4 or 0.07."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"

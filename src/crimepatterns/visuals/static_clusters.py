@@ -1,0 +1,125 @@
+"""Map of clusters, the largest ones numbered and listed beside it."""
+
+from collections.abc import Mapping
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from matplotlib import patheffects
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from numpy.typing import NDArray
+
+from crimepatterns.domain.area import StudyArea
+from crimepatterns.visuals.legends import key_title
+from crimepatterns.visuals.map_sheet import MapSheet, map_sheet, polygon_path
+from crimepatterns.visuals.palette import ACCENT, HOT, INK, MUTED, figure_style
+
+__all__ = ["cluster_map"]
+
+_LEGEND_WIDTH = 2.5
+_NUMBER_SIZE = 8.5
+
+
+def cluster_map(
+    summary: gpd.GeoDataFrame,
+    area: StudyArea,
+    *,
+    category: str,
+    window: str,
+    parameters: Mapping[str, object],
+    run_date: str = "",
+    listed: int = 12,
+) -> Figure:
+    """Show where incidents cluster, and name the largest clusters.
+
+    Parameters
+    ----------
+    summary : GeoDataFrame
+        As in `Clusters`; may have no rows.
+    area : StudyArea
+    category, window : str
+    parameters : mapping
+        Of the clusters: ``radius_m``, ``min_incidents``, ``incidents``, ``clustered``.
+    run_date : str
+    listed : int
+        So many clusters are numbered and listed.
+
+    Returns
+    -------
+    Figure
+    """
+    total, clustered = int(str(parameters["incidents"])), int(str(parameters["clustered"]))
+    count = f"{len(summary):,} cluster{'' if len(summary) == 1 else 's'}"
+    share = f"{clustered:,} of {total:,} incidents ({100 * clustered / total:.0f} %)"
+    named = "all incidents" if category == "all" else category
+    caption = (
+        f"DBSCAN: a core has at least {parameters['min_incidents']} incidents within {parameters['radius_m']:g} m; "
+        "drawn is the ground around the members. Times: density compared with the 500 m around the cluster."
+        f"{f' Run {run_date}.' if run_date else ''}"
+    )
+    with figure_style():
+        sheet = map_sheet(
+            area,
+            title=f"Clusters of {named} in {area.name}",
+            subtitle=f"{window} · {count} with {share}" if len(summary) else f"{window} · no place is dense enough",
+            caption=caption,
+            legend_width=_LEGEND_WIDTH,
+        )
+        patches = [PathPatch(polygon_path(shape)) for shape in summary.geometry]
+        sheet.map.add_collection(
+            PatchCollection(patches, facecolor=ACCENT, edgecolor=HOT[-1], linewidths=0.5, zorder=4), autolim=False
+        )
+        top = summary.head(listed)
+        _number(sheet, top)
+        _list(sheet, top)
+    return sheet.figure
+
+
+def _number(sheet: MapSheet, top: gpd.GeoDataFrame) -> None:
+    """Write numbers beside their clusters, moved apart where they would overlap, with a thin line back."""
+    anchors = shapely.get_coordinates(shapely.point_on_surface(top.geometry.to_numpy()))
+    west, east = sheet.map.get_xlim()
+    metres_per_inch = (east - west) / (sheet.map.get_position().width * sheet.figure.get_size_inches()[0])
+    places = _spread(anchors, 0.24 * metres_per_inch)
+    halo = [patheffects.withStroke(linewidth=2.4, foreground="white")]
+    for number, anchor, place in zip(top["cluster"], anchors, places, strict=True):
+        sheet.map.plot(*zip(anchor, place, strict=True), color=INK, linewidth=0.6, zorder=6, path_effects=halo)
+        sheet.map.text(
+            *place, str(number), fontsize=_NUMBER_SIZE, fontweight="bold", ha="center", va="center", zorder=7,
+            path_effects=halo,
+        )  # fmt: skip
+
+
+def _spread(anchors: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """Find for each anchor the nearest free place around it, at least `gap` from the places and anchors before."""
+    taken: list[NDArray[np.float64]] = list(anchors)
+    places = []
+    for anchor in anchors:
+        candidates = [
+            anchor + gap * ring * np.array([np.cos(turn), np.sin(turn)])
+            for ring in (1.1, 1.7, 2.4, 3.2)
+            for turn in np.deg2rad(45.0 + np.arange(0, 360, 30))
+        ]
+        room = [min(float(np.hypot(*(spot - other))) for other in taken) for spot in candidates]
+        chosen = next((spot for spot, free in zip(candidates, room, strict=True) if free >= gap), None)
+        places.append(candidates[int(np.argmax(room))] if chosen is None else chosen)
+        taken.append(places[-1])
+    return np.asarray(places).reshape(-1, 2)
+
+
+def _list(sheet: MapSheet, top: gpd.GeoDataFrame) -> None:
+    if top.empty:
+        return
+    height = key_title(sheet, sheet.legend_top, ["Largest clusters"])
+    step = min(0.42, (sheet.legend_size[1] - 0.4) / len(top))
+    for row in top.itertuples():
+        place = row.neighbourhood or "Cluster"
+        place = place if len(place) <= 26 else place[:25] + "…"
+        times = "alone" if np.isnan(row.times_surroundings) else f"{row.times_surroundings:,.1f} times"
+        sheet.legend.text(0.16, height, str(row.cluster), fontsize=8.5, fontweight="bold", ha="right", va="top")
+        sheet.legend.text(0.28, height, place, fontsize=8.5, va="top")
+        facts = f"{row.incidents:,} incidents · {row.distinct_places:,} place{'' if row.distinct_places == 1 else 's'} · {times}"
+        sheet.legend.text(0.28, height - 0.16, facts, fontsize=7.2, color=MUTED, va="top")
+        height -= step
