@@ -176,13 +176,12 @@ def _column_section(report: Mapping[str, Any]) -> str:
     used = [
         (name, ", ".join(value) if isinstance(value, list) else value) for name, value in report["columns_used"].items()
     ]
-    dropped = sorted({name for source in report["sources"] for name in source["dropped_columns"]})
     text = "<h2>Columns</h2>" + _table(("Meaning", "Column of the file"), used)
+    dropped = sorted({name for source in report["sources"] for name in source["dropped_columns"]})
+    if not dropped:
+        return text + "<p>No column looked personal.</p>"
     said = ", ".join(f"<code>{escape(name)}</code>" for name in dropped)
-    return (
-        text
-        + f"<p>{f'Dropped before copying, because they look personal: {said}.' if dropped else 'No column looked personal.'}</p>"
-    )
+    return text + f"<p>Dropped before copying, because they look personal: {said}.</p>"
 
 
 def _source_section(report: Mapping[str, Any]) -> str:
