@@ -190,6 +190,10 @@ def _neighbourhood_table(
     for label in range(count):
         whole = shapely.union_all(bent[labels == label], grid_size=0.001)
         shapes.append(shapely.set_precision(shapely.difference(whole, lake), 0.001))
+    # What the lake cuts off, or leaves as a strip of shore, is not part of the city.
+    core = shapely.get_parts(shapely.buffer(shapely.union_all(np.array(shapes, dtype=object)), -SECTION_M / 2))
+    city = shapely.buffer(core[shapely.area(core).argmax()], 0.8 * SECTION_M)
+    shapes = [shapely.set_precision(shapely.intersection(shape, city), 0.001) for shape in shapes]
     kept = [shape for shape in shapes if shape.area > 0.25 * SECTION_M**2]
     names = [f"{_NAMES[i % len(_NAMES)]}{_SUFFIXES[i // len(_NAMES)]}" for i in range(len(kept))]
     return gpd.GeoDataFrame({"name": pd.Series(names, dtype="str")}, geometry=kept, crs=CRS)

@@ -5,8 +5,9 @@ On day ``d`` the number of incidents of a category at place ``p`` is Poisson wit
 .. math:: \lambda_d(p) = \mu_d(p)\,z_{d,q(p)} + \kappa \sum_{l=1}^{30} g_l \sum_r N_{d-l}(r)\,W_{rp}
 
 given everything before that day: a background ``mu`` times a day's Gamma factors of mean 1 for the city and for the
-quarter ``q``, plus what earlier incidents ``N`` trigger. `simulate` draws it through its cluster representation (every incident has
-Poisson(kappa) children), which is the same process; `expected_days` propagates its conditional mean, which is linear.
+quarter ``q``, plus what earlier incidents ``N`` trigger. `simulate` draws it through its cluster representation
+(every incident has Poisson(kappa) children), which is the same process; `expected_days` propagates its conditional
+mean, which is linear.
 See Hawkes & Oakes (1974), doi:10.2307/3212693.
 """
 
@@ -34,7 +35,7 @@ __all__ = ["Displacement", "Events", "Process", "make_process"]
 
 _SAME_PLACE = 0.25
 _DECAY_M = 130.0
-_REACH_M = 400.0
+_REACH_M = 350.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +95,14 @@ class Displacement:
     def between(cls, places: Places) -> "Displacement":
         """Make the matrix for a set of places."""
         points = np.column_stack([places.x, places.y])
-        pairs = cKDTree(points).query_pairs(_REACH_M, output_type="ndarray")
+        pairs = cKDTree(points).query_pairs(_REACH_M, output_type="ndarray").astype(np.int32)
         apart = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
         mass = np.tile(np.exp(-apart / _DECAY_M), 2)
         rows, columns = np.concatenate([pairs, pairs[:, ::-1]]).T
         total = np.bincount(rows, weights=mass, minlength=len(places))
         same = np.where(total > 0, _SAME_PLACE, 1.0)
         scaled = mass / total[rows] * (1 - _SAME_PLACE)
-        every = np.arange(len(places))
+        every = np.arange(len(places), dtype=np.int32)
         matrix = sparse.csr_array(
             (np.concatenate([scaled, same]), (np.concatenate([rows, every]), np.concatenate([columns, every]))),
             shape=(len(places), len(places)),
@@ -218,10 +219,9 @@ class Process:
         recent = np.zeros((MAX_LAG_DAYS, size))  # row d % MAX_LAG_DAYS holds day d
         mine = (before.category == code) & (before.day < first) & (before.day >= first - MAX_LAG_DAYS)
         np.add.at(recent, (before.day[mine] % MAX_LAG_DAYS, before.place[mine]), 1.0)
-        spread = self.displacement.matrix.T.tocsr()
         for day in range(first, first + days):
             lags = (day - 1 - np.arange(MAX_LAG_DAYS)) % MAX_LAG_DAYS
-            triggered = self.branching[code] * (spread @ (delays @ recent[lags]))
+            triggered = self.branching[code] * (self.displacement.matrix.T @ (delays @ recent[lags]))
             expected = self._background_of(code, day, treated=treated) + triggered
             recent[day % MAX_LAG_DAYS] = expected
             yield expected
@@ -277,7 +277,7 @@ def make_process(
 
 
 def _expected_total(calendar: Calendar, code: int, branching: float, kept: NDArray[np.float64]) -> float:
-    """Expected incidents of the record for a daily rate of 1 and the share of the background kept in each month."""
+    """Sum the expected incidents of the record for a daily rate of 1 and the background kept in each month."""
     plan = CATEGORIES[code]
     delays = delay_pmf(plan.delay_days)[::-1]
     edges = [calendar.month_start(month) for month in range(-BURN_IN_MONTHS, calendar.months + 1)]

@@ -110,17 +110,16 @@ def draw_details(
     order = np.lexsort((minute, events.day))
     events, minute = events.where(order), minute[order]
     count, code = len(events), events.category
-    start = calendar.dates(events.day.astype(np.int64)).astype("datetime64[s]") + _minutes(minute)
-    start = calendar.skip_gaps(start)
+    start = calendar.skip_gaps(_later(calendar.dates(events.day.astype(np.int64)).astype("datetime64[s]"), minute))
     interval = rng.random(count) < _planted("interval_share")[code]
     length = np.exp(np.log(np.maximum(_planted("interval_hours"), 0.1) * 60)[code] + 0.9 * rng.normal(0, 1, count))
     length = np.where(interval, np.clip(length, 10.0, _LONGEST_INTERVAL_MIN), 0.0)
-    end = np.where(interval, calendar.skip_gaps(start + _minutes(length)), start)
-    moment = np.minimum(calendar.skip_gaps(start + _minutes(length * rng.random(count))), end)
+    end = np.where(interval, calendar.skip_gaps(_later(start, length)), start)
+    moment = np.minimum(calendar.skip_gaps(_later(start, length * rng.random(count))), end)
     late = rng.random(count) < _planted("late_share")[code]
     prompt = np.exp(np.log(_planted("report_hours") * 60)[code] + rng.normal(0, 1, count))
     delay = np.where(late, rng.exponential(_planted("late_days")[code]) * 1440, prompt)
-    known = calendar.skip_gaps(end + _minutes(np.clip(np.ceil(delay), 1.0, MAX_REPORT_DELAY_DAYS * 1440)))
+    known = calendar.skip_gaps(_later(end, np.clip(np.ceil(delay), 1.0, MAX_REPORT_DELAY_DAYS * 1440)))
     return Details(
         events=events,
         start=start,
@@ -256,5 +255,7 @@ def _code(defect: str) -> int:
     return _DEFECTS.index(defect)
 
 
-def _minutes(value: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.timedelta64]:
-    return np.asarray(np.round(value).astype(np.int64).astype("timedelta64[m]").astype("timedelta64[s]"))
+def _later(times: NDArray[np.datetime64], minutes: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.datetime64]:
+    """Add whole minutes to times in seconds."""
+    later: NDArray[np.datetime64] = np.add(times, np.round(minutes).astype(np.int64).astype("timedelta64[m]"))
+    return later.astype("datetime64[s]")

@@ -85,7 +85,7 @@ def place_addresses(rng: np.random.Generator, ground: Ground, streets: gpd.GeoDa
     lines, lengths = streets.geometry.to_numpy(), streets["length_m"].to_numpy(dtype=float)
     count = np.maximum(1, np.round(lengths / _ADDRESS_SPACING_M)).astype(np.int64)
     count[streets["bridge"].to_numpy(dtype=bool)] = 0
-    segment = np.repeat(np.arange(len(lines)), count)
+    segment = np.repeat(np.arange(len(lines), dtype=np.int64), count)
     order = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)
     share = (order + rng.uniform(0.25, 0.75, len(segment))) / count[segment]
     starts, ends = _ends(lines)
@@ -96,26 +96,45 @@ def place_addresses(rng: np.random.Generator, ground: Ground, streets: gpd.GeoDa
     crossing = np.where(share[:, None] < 0.5, start, end)
     keep = ground.area.contains(point[:, 0], point[:, 1])
     keep &= ~shapely.intersects_xy(ground.river, point[:, 0], point[:, 1])
-    point, segment, start, end, crossing = (part[keep] for part in (point, segment, start, end, crossing))
-    names = ground.area.neighbourhoods["name"].to_numpy(dtype=object)
-    at = {name: i for i, name in enumerate(names)}
-    quarter = np.array([at[name] for name in ground.area.neighbourhood_of(point[:, 0], point[:, 1])], dtype=np.int64)
-    by_quarter = np.lexsort((segment, quarter))
-    to_degrees = pyproj.Transformer.from_crs(CRS, "EPSG:4326", always_xy=True)
-    degrees = np.round(np.column_stack(to_degrees.transform(point[:, 0], point[:, 1])), 6)[by_quarter]
-    snapped = [
-        np.round(np.column_stack(to_degrees.transform(p[:, 0], p[:, 1])), 6) for p in ((start + end) / 2, crossing)
-    ]
-    x, y = to_degrees.transform(degrees[:, 0], degrees[:, 1], direction=pyproj.enums.TransformDirection.INVERSE)
+    return _sorted_places(
+        ground,
+        point=point[keep],
+        middle=((start + end) / 2)[keep],
+        crossing=crossing[keep],
+        arterial=(streets["kind"].to_numpy() == "arterial")[segment[keep]],
+        segment=segment[keep],
+    )
+
+
+def _sorted_places(
+    ground: Ground,
+    *,
+    point: NDArray[np.float64],
+    middle: NDArray[np.float64],
+    crossing: NDArray[np.float64],
+    arterial: NDArray[np.bool_],
+    segment: NDArray[np.int64],
+) -> Places:
+    """Sort addresses by neighbourhood and settle their coordinates on six decimals of a degree."""
+    position = {name: i for i, name in enumerate(ground.area.neighbourhoods["name"])}
+    names = ground.area.neighbourhood_of(point[:, 0], point[:, 1])
+    quarter = np.array([position[name] for name in names], dtype=np.int64)
+    order = np.lexsort((segment, quarter))
+    transformer = pyproj.Transformer.from_crs(CRS, "EPSG:4326", always_xy=True)
+    degrees, middle_degrees, crossing_degrees = (
+        np.round(np.column_stack(transformer.transform(metres[order, 0], metres[order, 1])), 6)
+        for metres in (point, middle, crossing)
+    )
+    x, y = transformer.transform(degrees[:, 0], degrees[:, 1], direction=pyproj.enums.TransformDirection.INVERSE)
     return Places(
         x=np.asarray(x),
         y=np.asarray(y),
         longitude=degrees[:, 0],
         latitude=degrees[:, 1],
-        snapped=np.stack(snapped, axis=1)[by_quarter],
-        arterial=(streets["kind"].to_numpy() == "arterial")[segment][by_quarter],
-        neighbourhood=quarter[by_quarter],
-        segment=segment[by_quarter],
+        snapped=np.stack([middle_degrees, crossing_degrees], axis=1),
+        arterial=arterial[order],
+        neighbourhood=quarter[order],
+        segment=segment[order],
     )
 
 
