@@ -66,7 +66,7 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
     primary = Budget(area_share=settings.evaluation.primary_budget)
     if chosen is None:
         chosen = _choose(settings, results, primary)
-    progress("Assembling the scoreboard", 0, None)
+    progress("Assembling the scoreboard", 0, 1)
     scorecard = assemble_scorecard(
         results,
         span="judge" if report else "select",

@@ -176,7 +176,7 @@ def _block_shares(incidents: Incidents, whole: Timetable, forecast: Forecast) ->
     dates = pd.date_range(
         forecast.periods.start.tz_localize(None), forecast.periods.end.tz_localize(None), inclusive="left"
     )
-    occurring = shares * np.bincount(dates.dayofweek, minlength=7)[:, None]
+    occurring = shares * np.bincount(dates.day_of_week, minlength=7)[:, None]
     return np.asarray(occurring / occurring.sum())
 
 

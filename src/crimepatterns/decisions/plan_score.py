@@ -70,7 +70,7 @@ def score_plan(
     planned: NDArray[np.bool_] = np.asarray(plan.blocks.any(axis=(1, 2)), dtype=bool)
     at_places = np.logical_and(inside, planned[cell])
     timed = table["time_precision"].isin(("minute", "hour")).to_numpy(dtype=bool)
-    day, hour = table["occurred_from"].dt.dayofweek.to_numpy(), table["occurred_from"].dt.hour.to_numpy()
+    day, hour = table["occurred_from"].dt.day_of_week.to_numpy(), table["occurred_from"].dt.hour.to_numpy()
     # Where hours are not known the plan has one block per day, and the day is what can be right.
     shift = hour // plan.schedule.shift_hours if plan.schedule.known == "hours" else np.zeros_like(hour)
     in_hours = np.logical_and(at_places, plan.blocks[cell, day, shift])

@@ -79,7 +79,7 @@ def timetable(incidents: Incidents, *, shift_hours: int, min_known: float = 0.5)
         return Timetable(shares, starts, shift_hours, "hours")
     dated = (table["time_precision"] != "month").to_numpy() & (span_h <= _MAX_SPAN_H)
     if len(table) and dated.mean() >= min_known:
-        days = np.bincount(table.loc[dated, "occurred_from"].dt.dayofweek, minlength=7).astype(float)
+        days = np.bincount(table.loc[dated, "occurred_from"].dt.day_of_week, minlength=7).astype(float)
         return Timetable(((days + 1 / 7) / (days.sum() + 1))[:, None], (0,), 24, "weekdays")
     return Timetable(np.full((7, 1), 1 / 7), (0,), 24, "nothing")
 
@@ -129,5 +129,5 @@ def _hour_mass(table: pd.DataFrame, span_h: NDArray[np.float64]) -> NDArray[np.f
     # Civil time of the middle of each slice: right over a clock change.
     middle = pd.DatetimeIndex(begin.dt.floor("h"))[owner] + pd.to_timedelta((low + high) / 2, unit="h")
     civil = middle.tz_convert(table["occurred_from"].dt.tz)
-    mass = np.bincount(civil.dayofweek * 24 + civil.hour, weights=width, minlength=168)
+    mass = np.bincount(civil.day_of_week * 24 + civil.hour, weights=width, minlength=168)
     return mass.astype(float).reshape(7, 24)

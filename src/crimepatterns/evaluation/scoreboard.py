@@ -125,11 +125,14 @@ def best_baselines(
 ) -> dict[str, str]:
     """Name the baseline to beat: for the catch the best one on this span, for deviance the reference.
 
-    Ties go to the one listed first. Where `reference` did not run, the scorable baseline of least deviance stands in.
+    ``metric`` is what the catch is compared by: PEI, or hit rate where PEI is saturated. Ties go to the one listed first. Where `reference` did not run, the scorable baseline of least deviance stands in.
     """
     names = [name for name in result.models if name in baselines] or list(result.models)
     scorable = [name for name in names if not impossible_incidents(result, name)]
-    chosen = {"catch": max(names, key=lambda name: float(primary_hits(result, name, primary)[0].sum()))}
+    chosen = {
+        "catch": max(names, key=lambda name: float(primary_hits(result, name, primary)[0].sum())),
+        "metric": "hit_rate" if is_saturated(result, primary) else "pei",
+    }
     if reference in scorable:
         chosen["deviance"] = reference
     elif scorable:
@@ -178,7 +181,7 @@ def _compare_models(
     result: BacktestResult, primary: Budget, chosen: Mapping[str, str], confidence: float
 ) -> pd.DataFrame:
     rows = []
-    catch_name = "hit_rate" if is_saturated(result, primary) else "pei"
+    catch_name = chosen.get("metric", "pei")
     base_hits, best, total = primary_hits(result, chosen["catch"], primary)
     denominator = total if catch_name == "hit_rate" else best
     for name in result.models:

@@ -46,7 +46,7 @@ def gi_star(
     Surface
         ``values`` are z-scores: the analytic Gi* with binary weights, or where `expected` is given the difference
         from it in binomial standard deviations; 0 where z has no spread to be measured in. ``p_values`` are exact
-        tails, ``q_values`` those after Benjamini and Hochberg.
+        tails, ``q_values`` those after Benjamini and Hochberg; ``times_expected`` is the size of the effect.
 
     Raises
     ------
@@ -75,6 +75,7 @@ def gi_star(
         p_values=p,
         q_values=q,
         null=_null_in_words(total, given=expected is not None),
+        times_expected=np.divide(lag, total * share, out=np.full(len(grid), np.nan), where=share > 0),
         parameters=MappingProxyType(
             {
                 "fdr": fdr,

@@ -96,10 +96,12 @@ def _sentence(row: pd.Series) -> str:
     if pd.isna(row["lower"]):
         return f"{claim}: difference {_signed(row['difference'])}, too few origins for an interval."
     unit = " %" if row["metric"] == "deviance" else " points"
+    lucky = row["verdict"] == "not shown" and (row["lower"] > 0 or row["upper"] < 0)
+    many = f"; among so many comparisons p = {row['p_adjusted']:.2f}" if lucky else ""
     return (
         f"{claim}: difference {_signed(row['difference'])}{unit} "
         f"({_signed(row['lower'])} to {_signed(row['upper'])}), "
-        f"smallest detectable {row['smallest_detectable'] * 100:.1f}."
+        f"smallest detectable {row['smallest_detectable'] * 100:.1f}{many}."
     )
 
 

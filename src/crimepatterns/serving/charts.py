@@ -22,7 +22,7 @@ _RHYTHM_DAYS = 364  # whole weeks, so that every weekday occurs equally often
 class _Counts:
     """Small tables made from all incidents, so that these need not stay in memory."""
 
-    weeks: pd.DataFrame  # index: Monday; columns: category
+    weeks: pd.DataFrame  # index: Monday; columns: category, and ALL that citizens reported
     complete: NDArray[np.bool_]
     rhythm: dict[str, tuple[NDArray[np.int64], float, int]]
     window: str
@@ -40,7 +40,7 @@ def trend_payload(results: Results, category: Category) -> Payload:
 
     def make() -> Payload:
         counts = _counts(results)
-        series = counts.weeks.sum(axis=1) if category.slug == ALL else counts.weeks[category.name]
+        series = counts.weeks[category.name]
         weeks = [
             {"week": week.date().isoformat(), "incidents": int(count), "complete": bool(whole)}
             for week, count, whole in zip(series.index, series, counts.complete, strict=True)
@@ -84,8 +84,10 @@ def _count(results: Results) -> _Counts:
     table = incidents.table[["occurred_from", "occurred_until", "time_precision", "category", "discovery"]]
     window = last_days(incidents, days=_RHYTHM_DAYS)
     wall = table["occurred_from"].dt.tz_localize(None)
-    monday = wall.dt.normalize() - pd.to_timedelta(wall.dt.dayofweek, unit="D")
+    monday = wall.dt.normalize() - pd.to_timedelta(wall.dt.day_of_week, unit="D")
     weeks = pd.crosstab(monday, table["category"].astype(str))
+    reported = table["discovery"] == "reported"
+    weeks[ALL] = monday[reported].value_counts().reindex(weeks.index, fill_value=0)
     every = pd.date_range(weeks.index.min(), weeks.index.max(), freq="7D")
     weeks = weeks.reindex(every, fill_value=0)
     first, end = wall.min().normalize(), window.end.tz_localize(None)
@@ -93,13 +95,13 @@ def _count(results: Results) -> _Counts:
     recent = table.loc[(table["occurred_from"] >= window.start) & (table["occurred_from"] < window.end)]
     rhythm = {str(name): _rhythm(part) for name, part in recent.groupby(recent["category"].astype(str))}
     rhythm = {**dict.fromkeys(incidents.categories, _rhythm(recent.iloc[:0])), **rhythm}
-    rhythm[ALL] = _rhythm(recent)
+    rhythm[ALL] = _rhythm(recent.loc[recent["discovery"] == "reported"])
     return _Counts(weeks, np.asarray(complete), rhythm, str(window), window.end.isoformat())
 
 
 def _rhythm(part: pd.DataFrame) -> tuple[NDArray[np.int64], float, int]:
     known = hour_known(part)
     moments = part.loc[known, "occurred_from"].dt
-    flat = moments.dayofweek.to_numpy() * 24 + moments.hour.to_numpy()
+    flat = moments.day_of_week.to_numpy() * 24 + moments.hour.to_numpy()
     counted = np.bincount(flat, minlength=168).reshape(7, 24)
     return counted, round(float(known.mean()), 4) if len(part) else 0.0, len(part)

@@ -2,7 +2,23 @@
 
 import re
 
-__all__ = ["count_text", "place_name", "with_place_names"]
+__all__ = ["count_text", "model_label", "place_name", "with_place_names"]
+
+_MODELS = {
+    "count": "Count, whole record",
+    "recent_count": "Recent count",
+    "count_eb": "Shrunk count",
+    "kde": "Kernel density",
+    "seasonal": "Seasonal count",
+    "random_forest": "Random forest",
+    "gradient_boosting": "Gradient boosting",
+}
+
+
+def model_label(name: str) -> str:
+    """Return what the page calls a model; an unknown one keeps its name with spaces."""
+    return _MODELS.get(name, name.replace("_", " ").capitalize())
+
 
 
 def place_name(name: str) -> str:

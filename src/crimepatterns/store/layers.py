@@ -87,6 +87,7 @@ def read_surface(path: Path, area: StudyArea) -> tuple[Surface, dict[str, Any]]:
         q_values=layer["q_value"].to_numpy(dtype=float) if "q_value" in layer else None,
         null=facts["null"],
         parameters=MappingProxyType(facts["parameters"]),
+        times_expected=layer["times_expected"].to_numpy(dtype=float) if "times_expected" in layer else None,
     )
     return surface, facts
 

@@ -56,7 +56,7 @@ def cluster_map(
     named = "all incidents" if category == "all" else category
     caption = (
         f"DBSCAN: a core has at least {parameters['min_incidents']} incidents within {parameters['radius_m']:g} m; "
-        "drawn is the ground around the members. Times: density compared with the 500 m around the cluster."
+        "drawn is the ground around the members. x around: density compared with the 500 m around the cluster."
         f"{f' Run {run_date}.' if run_date else ''}"
     )
     with figure_style():
@@ -87,9 +87,16 @@ def _number(sheet: MapSheet, top: gpd.GeoDataFrame) -> None:
     for number, anchor, place in zip(top["cluster"], anchors, places, strict=True):
         sheet.map.plot(*zip(anchor, place, strict=True), color=INK, linewidth=0.6, zorder=6, path_effects=halo)
         sheet.map.text(
-            *place, str(number), fontsize=_NUMBER_SIZE, fontweight="bold", ha="center", va="center", zorder=7,
+            place[0],
+            place[1],
+            str(number),
+            fontsize=_NUMBER_SIZE,
+            fontweight="bold",
+            ha="center",
+            va="center",
+            zorder=7,
             path_effects=halo,
-        )  # fmt: skip
+        )
 
 
 def _spread(anchors: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
@@ -117,9 +124,10 @@ def _list(sheet: MapSheet, top: gpd.GeoDataFrame) -> None:
     for row in top.itertuples():
         place = row.neighbourhood or "Cluster"
         place = place if len(place) <= 26 else place[:25] + "…"
-        times = "alone" if np.isnan(row.times_surroundings) else f"{row.times_surroundings:,.1f} times"
+        times = "alone" if np.isnan(row.times_surroundings) else f"{row.times_surroundings:,.1f}x around"
         sheet.legend.text(0.16, height, str(row.cluster), fontsize=8.5, fontweight="bold", ha="right", va="top")
         sheet.legend.text(0.28, height, place, fontsize=8.5, va="top")
-        facts = f"{row.incidents:,} incidents · {row.distinct_places:,} place{'' if row.distinct_places == 1 else 's'} · {times}"
+        places = f"{row.distinct_places:,} place{'' if row.distinct_places == 1 else 's'}"
+        facts = f"{row.incidents:,} incidents · {places} · {times}"
         sheet.legend.text(0.28, height - 0.16, facts, fontsize=7.2, color=MUTED, va="top")
         height -= step

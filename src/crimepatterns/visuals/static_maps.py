@@ -16,7 +16,7 @@ from crimepatterns.visuals.palette import HOT, LAND, SEQUENTIAL, figure_style
 
 __all__ = ["forecast_map", "hot_spot_map", "significance_map"]
 
-_RAMP_QUANTILE = 0.997
+_RAMP_QUANTILE = 0.992
 
 
 def hot_spot_map(surface: Surface, *, category: str, window: str, run_date: str = "") -> Figure:
@@ -69,10 +69,12 @@ def significance_map(surface: Surface, *, category: str, window: str, run_date: 
         raise PatternError(f"A {surface.method} surface has no significance: give one made by gi_star.")
     fdr = float(str(surface.parameters.get("fdr", 0.05)))
     hot = surface.q_values <= fdr
-    limits = _steps(surface.values[hot])
-    step = np.where(hot, 1.0 + np.searchsorted(limits, surface.values, side="right"), 0.0)
+    times = surface.values if surface.times_expected is None else surface.times_expected
+    limits = _steps(times[hot])
+    step = np.where(hot, 1.0 + np.searchsorted(limits, times, side="right"), 0.0)
     colours = ListedColormap([LAND, *HOT])
-    how = f"Gi* on {_cells(surface.grid)}, exact binomial tail with control of the false discovery rate."
+    test = f"exact binomial tail, false discovery rate {fdr * 100:g} %"
+    how = f"Gi* on {_cells(surface.grid)} with their neighbours, {test}."
     with figure_style():
         sheet = map_sheet(
             surface.grid.area,
@@ -81,13 +83,11 @@ def significance_map(surface: Surface, *, category: str, window: str, run_date: 
             caption=f"{how} Null hypothesis: {surface.null}.{_run(run_date)}",
         )
         draw_cells(sheet, surface.grid, step, colours=colours, norm=BoundaryNorm(np.arange(-0.5, 4.0), colours.N))
-        top = key_title(
-            sheet, sheet.legend_top, ["Hot spots", "by Gi* z-score"], unit=f"false discovery rate {fdr * 100:g} %"
-        )
+        top = key_title(sheet, sheet.legend_top, ["Hot spots"], unit="times what chance gives")
         counts = [f"{int((step == i).sum()):,} cells" for i in range(4)]
-        names = [f"below {limits[0]:g}", f"{limits[0]:g} to {limits[1]:g}", f"{limits[1]:g} and more"]
+        names = [f"below {limits[0]:g} times", f"{limits[0]:g} to {limits[1]:g} times", f"{limits[1]:g} times and more"]
         rows = [(HOT[i], f"{names[i]}\n{counts[i + 1]}") for i in (2, 1, 0) if hot.any()]
-        key_rows(sheet, top, [*rows, (LAND, f"no more than chance\n{counts[0]}")])
+        key_rows(sheet, top, [*rows, (LAND, f"not shown to differ\n{counts[0]}")])
     return sheet.figure
 
 

@@ -59,8 +59,8 @@ def town():
     """A year of incidents, three quarters of them in the west, two thirds on Friday and Saturday evenings."""
     rng = np.random.default_rng(3)
     days = pd.date_range("2023-03-06", "2024-03-03", freq="D")
-    evenings = [day + pd.Timedelta(hours=20) for day in days if day.dayofweek in (4, 5)] * 4
-    mornings = [day + pd.Timedelta(hours=9) for day in days if day.dayofweek == 1] * 4
+    evenings = [day + pd.Timedelta(hours=20) for day in days if day.day_of_week in (4, 5)] * 4
+    mornings = [day + pd.Timedelta(hours=9) for day in days if day.day_of_week == 1] * 4
     times = sorted(evenings + mornings)
     west = rng.random(len(times)) < 0.75
     return make_incidents(times, x=np.where(west, rng.uniform(0, 999, len(times)), rng.uniform(1001, 1999, len(times))),
