@@ -125,7 +125,8 @@ def best_baselines(
 ) -> dict[str, str]:
     """Name the baseline to beat: for the catch the best one on this span, for deviance the reference.
 
-    ``metric`` is what the catch is compared by: PEI, or hit rate where PEI is saturated. Ties go to the one listed first. Where `reference` did not run, the scorable baseline of least deviance stands in.
+    ``metric`` is what the catch is compared by: PEI, or hit rate where PEI is saturated. Ties go to the one listed
+    first. Where `reference` did not run, the scorable baseline of least deviance stands in.
     """
     names = [name for name in result.models if name in baselines] or list(result.models)
     scorable = [name for name in names if not impossible_incidents(result, name)]

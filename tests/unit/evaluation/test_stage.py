@@ -1,0 +1,109 @@
+"""The stage on a small invented city with real baselines: select, judge, ledger, plan."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crimepatterns.city import City
+from crimepatterns.config import load_settings
+from crimepatterns.data_processing import clean, ingest
+from crimepatterns.domain.periods import Periods
+from crimepatterns.errors import MissingInputError
+from crimepatterns.forecasts.registry import make_forecaster
+from crimepatterns.model_evaluation import evaluate
+from crimepatterns.planning import plan
+from crimepatterns.store.layers import read_layer, write_forecast
+from crimepatterns.store.layout import slug
+from crimepatterns.store.ledger import read_ledger
+from crimepatterns.store.scorecards import read_extra, read_scorecard
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    chosen = load_settings(
+        overrides={
+            "root": str(tmp_path_factory.mktemp("city")),
+            "source": {"incidents": 6000, "years": 1},
+            "grid": {"cell_size_m": 400},
+            "forecast": {"categories": ["theft"], "models": ["count", "recent_count", "count_eb"]},
+            "evaluation": {"simulations": 10},
+        }
+    )
+    ingest(chosen)
+    clean(chosen)
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def selected(settings):
+    with pytest.raises(MissingInputError, match="before opening the judge span"):
+        evaluate(settings, report=True)
+    return evaluate(settings)
+
+
+def test_select_writes_a_scorecard_with_truth_and_champions(settings, selected):
+    folder = settings.root / "results" / "default" / "evaluation" / "select"
+    card = read_scorecard(folder)
+    assert selected["span"] == card.span == "select"
+    assert card.notes["origins"] == 13
+    assert json.loads((folder / "champions.json").read_text())["theft"] in settings.forecast.models
+    share = card.summary.loc[card.summary["metric"] == "ceiling_share", "value"]
+    assert share.between(0.2, 1.0).all()
+    assert len(card.equity) == 3 * card.equity["neighbourhood"].nunique()
+    assert set(read_extra(folder, "curve")["model"]) == set(settings.forecast.models)
+    assert all((settings.root / path).exists() for path in selected["outputs"])
+    json.dumps(selected)
+
+
+def test_spans_are_disjoint_and_every_opening_is_logged(settings, selected):
+    layout = City(settings).layout
+    first = evaluate(settings, report=True)
+    again = evaluate(settings, report=True)
+    entries = read_ledger(layout.ledger)
+    assert (first["openings"], again["openings"], len(entries)) == (1, 2, 2)
+    assert entries[0]["scores"] == entries[1]["scores"]
+    assert entries[0]["champions"] == selected["champions"]
+    assert {"opened_at", "commit", "config_digest", "data_digest"} <= set(entries[0])
+    select, judge = read_scorecard(layout.evaluation / "select"), read_scorecard(layout.evaluation / "judge")
+    assert select.folds["cutoff"].max() < judge.folds["cutoff"].min()
+    assert pd.Timestamp(select.notes["last_test_end"]) <= judge.folds["cutoff"].min()
+
+
+@pytest.mark.usefixtures("selected")
+def test_a_plan_comes_with_its_score(settings):
+    city = City(settings)
+    cutoff = city.archive.end
+    history = city.archive.at(cutoff, target="theft")
+    fitted = make_forecaster("count_eb").fit(history, rng=np.random.default_rng(1))
+    made = fitted.predict(history, Periods.starting_at(cutoff, days=7, count=1))
+    write_forecast(city.layout.forecasts / f"{slug('theft')}.parquet", made)
+    summary = plan(settings)
+    places, facts = read_layer(city.layout.plan / "plan.parquet")
+    assert len(places) == summary["places"] > 0
+    assert facts["expected_in_hours"] == pytest.approx(summary["expected_in_hours"])
+    score = json.loads((city.layout.plan / "backtest.json").read_text())
+    assert len(score["origins"]) == 13
+    assert 0 < score["in_hours"]["share"] < score["at_places"]["share"] < 1
+    geojson = json.loads((city.layout.plan / "plan.geojson").read_text())
+    assert len(geojson["features"]) == len(places)
+    assert score["sentences"][0].split("%")[0] in (city.layout.plan / "sheet.html").read_text()
+    assert all((settings.root / path).exists() for path in summary["outputs"])
+
+
+def test_too_short_a_record_says_what_is_needed(settings):
+    impatient = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon_days": 90})})
+    with pytest.raises(MissingInputError, match="needs at least 10 periods"):
+        evaluate(impatient)
+
+
+def test_a_short_record_is_shortened_and_described(settings):
+    wide = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon_days": 28}),
+                                       "city": "default"})  # fmt: skip
+    found = evaluate(wide)
+    assert any("Data allow only" in note for note in found["notes"])
+    assert any("described, not claimed" in note for note in found["notes"])
+    assert all("not shown" in sentence for sentence in found["verdicts"])
