@@ -13,6 +13,7 @@ __all__ = ["SeenBefore", "hash_numbers", "hash_text", "mix", "to_hex"]
 
 Hashes = NDArray[np.uint64]
 
+_PREFIX_BITS = 24
 _NULL = np.uint64(0x9E3779B97F4A7C15)
 _HEX = np.array([f"{byte:02x}".encode() for byte in range(256)], dtype="S2").view(np.uint16)
 
@@ -74,6 +75,8 @@ class SeenBefore:
 
     def __init__(self) -> None:
         self._runs: list[Hashes] = []
+        # Fingerprints whose first bits nobody had before are new; only the others are searched for.
+        self._prefixes = np.zeros(1 << _PREFIX_BITS, dtype=bool)
 
     def add(self, hashes: Hashes) -> NDArray[np.int64]:
         """Count earlier occurrences of each fingerprint, in this call and before, and remember all of them.
@@ -87,11 +90,15 @@ class SeenBefore:
         ordered = hashes[order]
         starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(ordered) else np.zeros(0, int)
         before = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.append(starts, len(ordered))))
+        prefix = (ordered >> np.uint64(64 - _PREFIX_BITS)).astype(np.int64)
+        maybe = np.flatnonzero(self._prefixes[prefix])
+        asked = ordered[maybe]
         for run in self._runs:
-            low = np.searchsorted(run, ordered)
-            met = np.flatnonzero(run[np.minimum(low, len(run) - 1)] == ordered)
+            low = np.searchsorted(run, asked)
+            met = np.flatnonzero(run[np.minimum(low, len(run) - 1)] == asked)
             if met.size:
-                before[met] += np.searchsorted(run, ordered[met], side="right") - low[met]
+                before[maybe[met]] += np.searchsorted(run, asked[met], side="right") - low[met]
+        self._prefixes[prefix] = True
         counts = np.empty(len(hashes), dtype=np.int64)
         counts[order] = before
         self._remember(ordered)

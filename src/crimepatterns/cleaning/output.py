@@ -15,6 +15,7 @@ from crimepatterns.domain.incidents import DISCOVERY, INCIDENT_COLUMNS, TIME_PRE
 __all__ = ["area_counts", "further_columns", "incident_rows", "rejected_rows", "rejected_schema"]
 
 _UTC = pa.timestamp("us", tz="UTC")
+_WORDS = pa.array([REASONS[reason] for reason in Reason], pa.string())
 _TAKEN = {*INCIDENT_COLUMNS, "geometry", "year", "month"}
 
 
@@ -83,12 +84,11 @@ def rejected_rows(batch: CleanBatch, schema: pa.Schema, columns: list[str], *, s
         return None
     part = batch.raw.take(pa.array(gone))
     texts = {name: as_text(column) for name, column in zip(part.schema.names, part.columns, strict=True)}
-    reasons = [REASONS[Reason(code)] for code in batch.reason[gone]]
     values = [
         pa.array([source] * len(gone), pa.string()),
         pa.array(gone + batch.first_row),
         batch.ids.take(pa.array(gone)),
-        pa.array(reasons, pa.string()),
+        _WORDS.take(pa.array(batch.reason[gone])),
         *[texts.get(name, pa.nulls(len(gone), pa.string())) for name in columns],
     ]
     return pa.record_batch(values, schema=schema)

@@ -98,7 +98,7 @@ def read_numbers(column: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.int8
         state = np.where(np.asarray(doubles.is_null()), MISSING, GOOD).astype(np.int8)
         return doubles.fill_null(np.nan).to_numpy(zero_copy_only=False), state
     text = as_text(column)
-    doubles = _query("SELECT try_cast(v AS DOUBLE) AS v FROM batch", text)["v"]
+    doubles = _cast(text, pa.float64(), "SELECT try_cast(v AS DOUBLE) AS v FROM batch")
     return doubles.fill_null(np.nan).to_numpy(zero_copy_only=False), _state(text, doubles)
 
 
@@ -115,13 +115,10 @@ def read_moments(column: pa.Array, formats: tuple[str, ...] = ()) -> Moments:
             np.full(n, 1 if pa.types.is_date(kind) else 0, dtype=np.int8),
         )
     text = as_text(column)
-    table = _query(_formatted(formats) if formats else _ISO, text)
-    return Moments(
-        table["us"].fill_null(0).to_numpy(zero_copy_only=False),
-        _state(text, table["us"]),
-        pc.fill_null(table["zoned"], False).to_numpy(zero_copy_only=False),
-        table["coarse"].fill_null(0).to_numpy(zero_copy_only=False),
-    )
+    if not formats:
+        return _read_iso(text)
+    table = _query(_formatted(formats), text)
+    return Moments(_numbers(table["us"]), _state(text, table["us"]), _flags(table["zoned"]), _numbers(table["coarse"]))
 
 
 def join_date_and_time(date: pa.Array, time: pa.Array) -> pa.Array:
@@ -134,6 +131,57 @@ def join_date_and_time(date: pa.Array, time: pa.Array) -> pa.Array:
     hours = pc.replace_substring_regex(hours, r"^(\d):", r"0\1:")
     empty = pc.or_kleene(pc.is_null(hours), pc.equal(hours, ""))
     return pc.if_else(empty, days, pc.binary_join_element_wise(days, hours, " "))
+
+
+def _read_iso(text: pa.Array) -> Moments:
+    """Read ISO 8601; what is plainly ``2016-01-31 13:45:00`` or ``2016-01-31`` takes the short way."""
+    length = pc.binary_length(text).fill_null(0).to_numpy(zero_copy_only=False)
+    timed, dated = (
+        _has_shape(text, length, 19, {4: "-", 13: ":", 16: ":"}),
+        _has_shape(text, length, 10, {4: "-", 7: "-"}),
+    )
+    plain = timed | dated
+    short = text if plain.all() else pc.if_else(pa.array(plain), text, pa.scalar(None, pa.string()))
+    parsed = _cast(short, pa.timestamp("us"), "SELECT try_cast(v AS TIMESTAMP) AS v FROM batch").cast(pa.int64())
+    micros, coarse = _numbers(parsed).copy(), dated.astype(np.int8)
+    zoned, read = np.zeros(len(text), dtype=bool), np.asarray(parsed.is_valid()).copy()
+    odd = np.flatnonzero(~plain & (length > 0))
+    if odd.size:
+        table = _query(_ISO, text.take(pa.array(odd)))
+        micros[odd], zoned[odd] = _numbers(table["us"]), _flags(table["zoned"])
+        coarse[odd], read[odd] = _numbers(table["coarse"]), np.asarray(table["us"].is_valid())
+    return Moments(micros, _state_of(text, read), zoned, coarse)
+
+
+def _has_shape(text: pa.Array, length: NDArray[np.int32], size: int, signs: dict[int, str]) -> NDArray[np.bool_]:
+    """Tell which values have `size` bytes, the given signs at their places, and a digit at the end."""
+    fits = length == size
+    rows = np.flatnonzero(fits)
+    if rows.size:
+        offsets = np.frombuffer(text.buffers()[1], dtype=np.int32)[text.offset : text.offset + len(text)]
+        letters, start = np.frombuffer(text.buffers()[2], dtype=np.uint8), offsets[rows]
+        last = letters[start + size - 1]
+        good = (last >= 48) & (last <= 57)
+        for place, sign in signs.items():
+            good &= letters[start + place] == ord(sign)
+        fits[rows] = good
+    return fits
+
+
+def _cast(text: pa.Array, kind: pa.DataType, careful: str) -> pa.Array:
+    """Parse a whole column at once; where one value is bad, parse again with the query that forgives it."""
+    try:
+        return text.cast(kind)
+    except pa.ArrowInvalid:
+        return _query(careful, text)["v"]
+
+
+def _numbers(column: pa.Array) -> NDArray[Any]:
+    return column.fill_null(0).to_numpy(zero_copy_only=False)
+
+
+def _flags(column: pa.Array) -> NDArray[np.bool_]:
+    return pc.fill_null(column, False).to_numpy(zero_copy_only=False)
 
 
 def _formatted(formats: tuple[str, ...]) -> str:
@@ -159,11 +207,17 @@ def _quoted(text: str) -> str:
 
 
 def _state(text: pa.Array, parsed: pa.Array) -> NDArray[np.int8]:
-    state = np.zeros(len(text), dtype=np.int8)
-    bad = np.flatnonzero(np.asarray(parsed.is_null()))
+    return _state_of(text, np.asarray(parsed.is_valid()))
+
+
+def _state_of(text: pa.Array, read: NDArray[np.bool_]) -> NDArray[np.int8]:
+    written = pc.binary_length(text).fill_null(0).to_numpy(zero_copy_only=False) > 0
+    state = np.where(read, GOOD, MISSING).astype(np.int8)
+    bad = np.flatnonzero(~read & written)
     if bad.size:
-        raw = text.take(pa.array(bad)).to_pylist()
-        state[bad] = [MISSING if blank(value) else UNREADABLE for value in raw]
+        words = text.take(pa.array(bad)).dictionary_encode()
+        verdict = [MISSING if blank(word) else UNREADABLE for word in words.dictionary.to_pylist()]
+        state[bad] = np.array(verdict, dtype=np.int8)[words.indices.to_numpy()]
     return state
 
 

@@ -1,6 +1,6 @@
 """Delimited text of any delimiter and encoding, plain or packed, streamed as text columns.
 
-Values arrive as text, untouched. A row whose number of fields differs from the header's is not lost: it arrives as a
+Values arrive as text, untouched; an empty one arrives as null. A row whose number of fields differs from the header's is not lost: it arrives as a
 row of nulls with its text in the column `UNREADABLE`, so that cleaning can account for it.
 """
 
@@ -104,7 +104,10 @@ def _member_batches(path: Path, member: str | None, dialect: _Dialect) -> Iterat
                     delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=keep_odd
                 ),
                 convert_options=pacsv.ConvertOptions(
-                    check_utf8=False, column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False
+                    check_utf8=False,
+                    column_types=dict.fromkeys(names, pa.binary()),
+                    null_values=[""],
+                    strings_can_be_null=True,
                 ),
             )
         except pa.ArrowInvalid as error:
