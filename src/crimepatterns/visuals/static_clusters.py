@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.visuals.legends import key_title
 from crimepatterns.visuals.map_sheet import MapSheet, map_sheet, polygon_path
+from crimepatterns.visuals.names import category_label, place_label, run_note
 from crimepatterns.visuals.palette import ACCENT, HOT, INK, MUTED, figure_style
 
 __all__ = ["cluster_map"]
@@ -53,16 +54,15 @@ def cluster_map(
     total, clustered = int(str(parameters["incidents"])), int(str(parameters["clustered"]))
     count = f"{len(summary):,} cluster{'' if len(summary) == 1 else 's'}"
     share = f"{clustered:,} of {total:,} incidents ({100 * clustered / total:.0f} %)"
-    named = "all incidents" if category == "all" else category
     caption = (
         f"DBSCAN: a core has at least {parameters['min_incidents']} incidents within {parameters['radius_m']:g} m; "
         "drawn is the ground around the members. x around: density compared with the 500 m around the cluster."
-        f"{f' Run {run_date}.' if run_date else ''}"
+        f"{run_note(run_date)}"
     )
     with figure_style():
         sheet = map_sheet(
             area,
-            title=f"Clusters of {named} in {area.name}",
+            title=f"Clusters of {category_label(category)} in {area.name}",
             subtitle=f"{window} · {count} with {share}" if len(summary) else f"{window} · no place is dense enough",
             caption=caption,
             legend_width=_LEGEND_WIDTH,
@@ -122,8 +122,7 @@ def _list(sheet: MapSheet, top: gpd.GeoDataFrame) -> None:
     height = key_title(sheet, sheet.legend_top, ["Largest clusters"])
     step = min(0.42, (sheet.legend_size[1] - 0.4) / len(top))
     for row in top.itertuples():
-        place = row.neighbourhood or "Cluster"
-        place = place if len(place) <= 26 else place[:25] + "…"
+        place = place_label(row.neighbourhood) or "Cluster"
         times = "alone" if np.isnan(row.times_surroundings) else f"{row.times_surroundings:,.1f}x around"
         sheet.legend.text(0.16, height, str(row.cluster), fontsize=8.5, fontweight="bold", ha="right", va="top")
         sheet.legend.text(0.28, height, place, fontsize=8.5, va="top")

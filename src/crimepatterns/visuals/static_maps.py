@@ -12,6 +12,7 @@ from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import PatternError
 from crimepatterns.visuals.legends import key_ramp, key_rows, key_title
 from crimepatterns.visuals.map_sheet import MapSheet, draw_cells, map_sheet
+from crimepatterns.visuals.names import category_label, run_note
 from crimepatterns.visuals.palette import HOT, LAND, SEQUENTIAL, figure_style
 
 __all__ = ["forecast_map", "hot_spot_map", "significance_map"]
@@ -39,12 +40,12 @@ def hot_spot_map(surface: Surface, *, category: str, window: str, run_date: str 
     caption = (
         f"{str(parameters.get('kernel', '')).capitalize()} kernel, bandwidth {parameters.get('bandwidth_m', 0):g} m, "
         f"on cells of {parameters.get('cell_size_m', 0):g} m, corrected at the boundary; "
-        f"{parameters.get('incidents', 0):,} incidents. Square-root colour scale.{_run(run_date)}"
+        f"{parameters.get('incidents', 0):,} incidents. Square-root colour scale.{run_note(run_date)}"
     )
     with figure_style():
         sheet = map_sheet(
             surface.grid.area,
-            title=f"Density of {_named(category)} in {surface.grid.area.name}",
+            title=f"Density of {category_label(category)} in {surface.grid.area.name}",
             subtitle=window,
             caption=caption,
         )
@@ -78,9 +79,9 @@ def significance_map(surface: Surface, *, category: str, window: str, run_date: 
     with figure_style():
         sheet = map_sheet(
             surface.grid.area,
-            title=f"Significant hot spots of {_named(category)} in {surface.grid.area.name}",
+            title=f"Significant hot spots of {category_label(category)} in {surface.grid.area.name}",
             subtitle=f"{window} · {int(hot.sum()):,} of {len(hot):,} cells stand out from chance",
-            caption=f"{how} Null hypothesis: {surface.null}.{_run(run_date)}",
+            caption=f"{how} Null hypothesis: {surface.null}.{run_note(run_date)}",
         )
         draw_cells(sheet, surface.grid, step, colours=colours, norm=BoundaryNorm(np.arange(-0.5, 4.0), colours.N))
         top = key_title(sheet, sheet.legend_top, ["Hot spots"], unit="times what chance gives")
@@ -109,11 +110,11 @@ def forecast_map(forecast: Forecast, *, period: int = 0, run_date: str = "") -> 
     with figure_style():
         sheet = map_sheet(
             forecast.grid.area,
-            title=f"Expected {_named(forecast.category)} in {forecast.grid.area.name}",
+            title=f"Expected {category_label(forecast.category)} in {forecast.grid.area.name}",
             subtitle=f"{span} · {expected.sum():,.0f} incidents expected in all",
             caption=(
                 f"Model {forecast.model}, issued {forecast.issued_at:%Y-%m-%d}, on {_cells(forecast.grid)}. "
-                f"Square-root colour scale. A forecast of places and times, not of people.{_run(run_date)}"
+                f"Square-root colour scale. A forecast of places and times, not of people.{run_note(run_date)}"
             ),
         )
         _quantity(sheet, forecast.grid, expected, heading=["Expected", "incidents"], unit=f"per cell in {days} days")
@@ -146,11 +147,3 @@ def _cells(grid: Grid) -> str:
     if grid.kind == "polygon":
         return f"{len(grid):,} areas"
     return f"{grid.kind} cells of {grid.cell_size_m:g} m"
-
-
-def _named(category: str) -> str:
-    return "all incidents" if category == "all" else category
-
-
-def _run(run_date: str) -> str:
-    return f" Run {run_date}." if run_date else ""

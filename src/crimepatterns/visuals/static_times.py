@@ -14,6 +14,7 @@ from crimepatterns.patterns.calendar_counts import CalendarCounts, count_by_cale
 from crimepatterns.patterns.rhythms import WEEKDAYS, hour_known
 from crimepatterns.patterns.window import Window, last_days
 from crimepatterns.visuals.frame import framed
+from crimepatterns.visuals.names import category_label, run_note
 from crimepatterns.visuals.palette import BLUE, MUTED, SEQUENTIAL, colours_for, figure_style
 
 __all__ = ["hour_weekday_map", "seasonality", "trend"]
@@ -53,15 +54,13 @@ def hour_weekday_map(incidents: Incidents, *, category: str, window: Window, run
     sharp = float(((moments.minute == 0) & (moments.second == 0)).mean())
     caption = (
         f"Hour known for {int(known.sum()):,} of {len(known):,} incidents; {sharp * 100:.0f} % of those are recorded "
-        f"on the full hour. Civil time, {incidents.area.timezone}.{_run(run_date)}"
+        f"on the full hour. Civil time, {incidents.area.timezone}.{run_note(run_date)}"
     )
     with figure_style():
         frame = framed(
             9.0,
             4.0,
-            title=f"When {_named(category)} happens in {incidents.area.name}"
-            if category != "all"
-            else f"When incidents happen in {incidents.area.name}",
+            title=f"When {'incidents happen' if category == 'all' else f'{category} happens'} in {incidents.area.name}",
             subtitle=str(window),
             caption=caption,
         )
@@ -100,7 +99,7 @@ def trend(incidents: Incidents, *, window_days: int = 1096, run_date: str = "", 
     caption = (
         f"Incidents by {unit} of occurrence{'' if monthly else ', Monday to Sunday'}; the thick line is the mean of "
         f"{smooth} {unit}s around. Dotted: the {unit} is not complete; the latest ones may still gain late reports."
-        f"{_run(run_date)}"
+        f"{run_note(run_date)}"
     )
     with figure_style():
         frame = framed(
@@ -145,10 +144,10 @@ def seasonality(incidents: Incidents, *, category: str, run_date: str = "", most
         frame = framed(
             9.4,
             4.0,
-            title=f"Seasons of {_named(category)} in {incidents.area.name}",
+            title=f"Seasons of {category_label(category)} in {incidents.area.name}",
             subtitle=f"{years[0]} to {years[-1]}" if len(years) > 1 else str(years[0]),
             caption="Mean incidents per day in each month, so that long months do not look busier; whole months only. "
-            f"The latest year is blue, earlier ones are the lighter the older.{_run(run_date)}",
+            f"The latest year is blue, earlier ones are the lighter the older.{run_note(run_date)}",
         )
         axes = frame.axes(0.6, 0.35, 8.1, 3.55)
         axes.set(xlim=(-0.3, 11.3), ylim=(0, float(np.nanmax(table.to_numpy())) * 1.1), ylabel="incidents per day")
@@ -167,10 +166,6 @@ def seasonality(incidents: Incidents, *, category: str, run_date: str = "", most
         axes.set_xticks(range(12), _MONTHS)
         axes.grid(axis="y")
     return frame.figure
-
-
-def _named(category: str) -> str:
-    return "all incidents" if category == "all" else category
 
 
 def _heat(axes: Axes, scale: Axes, counts: NDArray[np.float64]) -> None:
@@ -235,7 +230,3 @@ def _end_labels(axes: Axes, at: float, heights: dict[str, float], colours: dict[
     for name in sorted(heights, key=lambda key: heights[key]):
         place = max(heights[name], place + 0.055 * (high - low))
         axes.text(at, place, f" {name}", color=colours[name], fontsize=9, fontweight="bold", va="center", clip_on=False)
-
-
-def _run(run_date: str) -> str:
-    return f" Run {run_date}." if run_date else ""
