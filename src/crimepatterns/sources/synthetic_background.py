@@ -48,7 +48,7 @@ class HotPlaces:
         """Centres in a month, shape (n_hot, 2)."""
         at = float(np.clip((month + 6) / 12.0, 0.0, self.path.shape[1] - 1.001))
         low = int(at)
-        there: NDArray[np.float64] = self.path[:, low] * (low + 1 - at) + self.path[:, low + 1] * (at - low)
+        there: NDArray[np.float64] = self.path[:, low] + (at - low) * (self.path[:, low + 1] - self.path[:, low])
         return there
 
     def weights(self, month: int) -> NDArray[np.float64]:

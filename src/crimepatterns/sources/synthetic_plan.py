@@ -161,12 +161,12 @@ CATEGORIES: tuple[CategoryPlan, ...] = (
         0.45, 8.0, 4.0, 0.06, 5.0, 0.03, (4.0, 3.0, 2.0, 1.0, 0.4, 0.4, 1.0),
     ),
     CategoryPlan(
-        "burglary", "BURGLARY", ("RESIDENTIAL", "COMMERCIAL", "GARAGE OR SHED"), 0.10, _branching(0.28, 0.45),
+        "burglary", "BURGLARY", ("RESIDENTIAL", "COMMERCIAL", "GARAGE OR SHED"), 0.10, _branching(0.33, 0.45),
         7.0, (0.2, 0.6, 0.1, 1.0, 0.1), 0.45, 1.2, -0.06, 0.16, 340, _WEEK_WORK, _DAYTIME, _EVENING,
         0.60, 9.0, 2.0, 0.08, 6.0, 0.01, (0.0, 7.0, 0.2, 1.8, 0.4, 0.0, 0.8),
     ),
     CategoryPlan(
-        "vehicle theft", "MOTOR VEHICLE THEFT", ("AUTOMOBILE", "MOTORCYCLE", "TRUCK"), 0.08, _branching(0.24, 0.44),
+        "vehicle theft", "MOTOR VEHICLE THEFT", ("AUTOMOBILE", "MOTORCYCLE", "TRUCK"), 0.08, _branching(0.30, 0.44),
         7.0, (0.3, 0.5, 0.7, 0.9, 0.2), 0.48, 1.3, 0.08, 0.08, 300, _WEEK_FLAT, _NIGHT, _NIGHT,
         0.60, 10.0, 2.5, 0.05, 4.0, 0.01, (5.0, 1.5, 3.0, 0.2, 0.1, 0.0, 0.4),
     ),

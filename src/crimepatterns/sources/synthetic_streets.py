@@ -54,7 +54,7 @@ class Places:
 
 
 def lay_streets(rng: np.random.Generator, ground: Ground) -> gpd.GeoDataFrame:
-    """Lay the street lines, cut at every crossing.
+    """Lay the street lines: straight pieces of at most 200 m, cut at every crossing.
 
     Returns
     -------
@@ -72,6 +72,7 @@ def lay_streets(rng: np.random.Generator, ground: Ground) -> gpd.GeoDataFrame:
     local = shapely.get_parts(local[~shapely.is_empty(local)])
     # Crossings are found on the plan, then everything is bent.
     noded = shapely.get_parts(shapely.node(shapely.multilinestrings(np.concatenate([local, arterials]))))
+    noded = _straight_pieces(noded)
     noded = noded[shapely.length(noded) > 12.0]
     near_arterial = shapely.distance(
         shapely.line_interpolate_point(noded, 0.5, normalized=True), shapely.multilinestrings(arterials)
@@ -179,6 +180,13 @@ def _thin(rng: np.random.Generator, edges: NDArray[np.object_], radius: float) -
     field_edge = distance + 0.12 * loose > 1.02
     kept: NDArray[np.object_] = edges[(rng.random(len(edges)) > gone) & ~field_edge]
     return kept
+
+
+def _straight_pieces(lines: NDArray[np.object_]) -> NDArray[np.object_]:
+    points, line = shapely.get_coordinates(shapely.segmentize(lines, 1.001 * _BLOCK_M[0]), return_index=True)
+    joined = np.flatnonzero(line[:-1] == line[1:])
+    pieces: NDArray[np.object_] = shapely.linestrings(np.stack([points[joined], points[joined + 1]], axis=1))
+    return pieces
 
 
 def _on_the_ground(ground: Ground, lines: NDArray[np.object_], arterial: NDArray[np.bool_]) -> gpd.GeoDataFrame:
