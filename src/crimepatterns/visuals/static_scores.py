@@ -88,7 +88,7 @@ def scoreboard(
             _forest(axes, table.reindex(models), verdicts, baselines, metric)
             if i == 0:
                 axes.set_yticks(range(len(models)), [model_label(name) for name in models])
-                axes.tick_params(axis="y", labelcolor=INK, labelsize=9)
+                axes.tick_params(axis="y", labelcolor=INK, labelsize=9, length=0)
     return frame.figure
 
 

@@ -1,0 +1,175 @@
+"""Stage: draw every figure for which there are results, and say which ones could not be drawn and why."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from crimepatterns.city import City
+from crimepatterns.config import Settings
+from crimepatterns.domain.incidents import Incidents
+from crimepatterns.domain.protocols import Progress, silent
+from crimepatterns.domain.scorecard import Scorecard
+from crimepatterns.errors import MissingInputError, PatternError
+from crimepatterns.patterns.window import Window, last_days
+from crimepatterns.store.atomic import replacing_folder
+from crimepatterns.store.layers import read_forecast, read_layer, read_surface
+from crimepatterns.store.layout import slug
+from crimepatterns.store.scorecards import read_extra, read_scorecard
+from crimepatterns.visuals import static
+
+__all__ = ["visualize"]
+
+_TASK = "Drawing figures"
+_ALL = "all"
+
+
+def visualize(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
+    """Draw maps, rhythms, trends and the scoreboard as PNG files below ``results/<city>/figures``.
+
+    Parameters
+    ----------
+    settings : Settings
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        JSON-able: ``outputs``, ``not_drawn`` (figure to reason) and a ``sentence``.
+
+    Raises
+    ------
+    MissingInputError
+        If cleaning has not run.
+    ArtefactError
+        If a result on disk is damaged.
+    """
+    gallery = _Gallery(City(settings))
+    figures = list(gallery.figures())
+    outputs: list[str] = []
+    not_drawn: dict[str, str] = {}
+    root = gallery.city.layout.figures.relative_to(settings.root)
+    with replacing_folder(gallery.city.layout.figures) as folder:
+        for step, (name, draw) in enumerate(figures):
+            progress(_TASK, step, len(figures))
+            try:
+                figure = draw()
+            except (MissingInputError, PatternError) as reason:
+                not_drawn[name] = str(reason)
+                continue
+            figure.savefig(folder / f"{name}.png", dpi=160)
+            outputs.append(str(root / f"{name}.png"))
+    progress(_TASK, len(figures), len(figures))
+    missed = f"; {len(not_drawn)} could not be drawn: {', '.join(not_drawn)}" if not_drawn else ""
+    return {"sentence": f"{len(outputs)} figures{missed}.", "not_drawn": not_drawn, "outputs": sorted(outputs)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Gallery:
+    """Which figures there can be for a city, each as a name and a function that draws it."""
+
+    city: City
+
+    def figures(self) -> Iterator[tuple[str, Callable[[], Figure]]]:
+        yield "trend", partial(static.trend, self.city.incidents, run_date=self.run_date)
+        for category in (*self.pattern_categories, _ALL):
+            name = slug(category)
+            yield f"density_{name}", partial(self._surface_map, static.hot_spot_map, name, "density")
+            yield f"gi_star_{name}", partial(self._surface_map, static.significance_map, name, "gi_star")
+            yield f"clusters_{name}", partial(self._cluster_map, name)
+            yield f"hours_{name}", partial(self._hours, category)
+            yield f"seasons_{name}", partial(self._seasons, category)
+        for category in self.city.targets:
+            name = slug(category)
+            yield f"forecast_{name}", partial(self._forecast_map, name)
+            yield f"scoreboard_{name}", partial(self._scoreboard, category)
+            yield f"curve_{name}", partial(self._curve, category)
+            yield f"calibration_{name}", partial(self._calibration, category)
+
+    @cached_property
+    def run_date(self) -> str:
+        return datetime.now(UTC).date().isoformat()
+
+    @property
+    def title(self) -> str:
+        return self.city.area.name
+
+    @property
+    def pattern_categories(self) -> tuple[str, ...]:
+        return self.city.settings.patterns.categories or self.city.targets
+
+    @cached_property
+    def window(self) -> Window:
+        return last_days(self.city.incidents, days=self.city.settings.patterns.window_days)
+
+    @cached_property
+    def evaluation(self) -> Path:
+        """The judge span once it has been opened, the select span before."""
+        judge = self.city.layout.evaluation / "judge"
+        return judge if judge.is_dir() else self.city.layout.evaluation / "select"
+
+    @cached_property
+    def scorecard(self) -> Scorecard:
+        return read_scorecard(self.evaluation)
+
+    @cached_property
+    def baselines(self) -> frozenset[str]:
+        from crimepatterns.forecasts.registry import BASELINES
+
+        return BASELINES
+
+    def _surface_map(self, draw: Callable[..., Figure], name: str, method: str) -> Figure:
+        surface, facts = read_surface(self.city.layout.patterns / name / f"{method}.parquet", self.city.area)
+        return draw(surface, category=facts["category"], window=facts["window"], run_date=facts["run_date"])
+
+    def _cluster_map(self, name: str) -> Figure:
+        layer, facts = read_layer(self.city.layout.patterns / name / "dbscan.parquet")
+        if layer.empty:
+            raise PatternError(str(facts["sentence"]))
+        return static.cluster_map(
+            layer,
+            self.city.area,
+            category=facts["category"],
+            window=facts["window"],
+            parameters=facts["parameters"],
+            run_date=facts["run_date"],
+        )
+
+    def _chosen(self, category: str) -> Incidents:
+        if category != _ALL:
+            return self.city.incidents.of(category)
+        return self.city.incidents.of(*{*self.pattern_categories, *self.city.reported_categories})
+
+    def _hours(self, category: str) -> Figure:
+        chosen = self.window.of(self._chosen(category))
+        return static.hour_weekday_map(chosen, category=category, window=self.window, run_date=self.run_date)
+
+    def _seasons(self, category: str) -> Figure:
+        return static.seasonality(self._chosen(category), category=category, run_date=self.run_date)
+
+    def _forecast_map(self, name: str) -> Figure:
+        forecast, _ = read_forecast(self.city.layout.forecasts / f"{name}.parquet", self.city.area)
+        return static.forecast_map(forecast, run_date=self.run_date)
+
+    def _scoreboard(self, category: str) -> Figure:
+        return static.scoreboard(
+            self.scorecard, category=category, city=self.title, baselines=self.baselines, run_date=self.run_date
+        )
+
+    def _curve(self, category: str) -> Figure:
+        curve: pd.DataFrame = read_extra(self.evaluation, "curve")
+        return static.hit_rate_curve(
+            curve[curve["category"] == category],
+            category=category,
+            city=self.title,
+            baselines=self.baselines,
+            run_date=self.run_date,
+        )
+
+    def _calibration(self, category: str) -> Figure:
+        return static.calibration_plot(self.scorecard, category=category, city=self.title, run_date=self.run_date)
