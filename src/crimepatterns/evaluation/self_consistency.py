@@ -47,7 +47,7 @@ def self_consistent_pei(
     area_km2 : ndarray of float, shape (n_cells,)
     budget : Budget
     simulations : int
-        Draws of the whole span; spread over origins, so that 200 suffice.
+        Draws of the whole span.
     rng : Generator
 
     Returns
@@ -64,7 +64,7 @@ def self_consistent_pei(
         edges = np.cumsum(mean) / total
         for draw, events in enumerate(rng.poisson(total, size=simulations)):
             # Scattering the total over cells is the same as a Poisson draw per cell, and much quicker.
-            places = np.minimum(np.searchsorted(edges, rng.random(int(events)), side="right"), len(mean) - 1)
+            places = np.minimum(np.searchsorted(edges, np.sort(rng.random(int(events))), side="right"), len(mean) - 1)
             cell, count = np.unique(places, return_counts=True)
             hits[draw] += chosen[cell] @ count
             best[draw] += _best_catch(count.astype(float), area_km2[cell], budget, float(area_km2.sum()))
