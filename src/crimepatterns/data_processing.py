@@ -292,6 +292,7 @@ def _report(
 def _nothing_kept(tally: Tally) -> str:
     listed = "; ".join(f"{reason}: {count:,}" for reason, count in list(tally.rejected.items())[:4])
     hints = {
+        "row does not fit the header": "check source.delimiter",
         "time cannot be read": "set cleaning.time_format",
         "outside the study area": "check cleaning.coordinates_crs, cleaning.swap_coordinates and the boundary",
         "category is not in taxonomy.mapping": "check taxonomy.mapping",

@@ -33,6 +33,7 @@ _BLOCK = 4 << 20
 _SAMPLE = 1 << 18
 _DELIMITERS = (",", ";", "\t", "|")
 _MAX_KEPT_TEXT = 500
+_MAX_LINES = 1_000
 _BYTE_ENCODINGS = {"utf-8", "ascii", "cp1252", "iso8859-1", "iso8859-15"}
 _READ_ERRORS = (pa.ArrowInvalid, OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError, RuntimeError)
 
@@ -44,6 +45,7 @@ class _Dialect:
     header: tuple[str, ...]
     blank_lines: int
     mark: int
+    only_header: bool
 
 
 def read_csv(path: Path, *, delimiter: str | None = None, encoding: str | None = None) -> RawTable:
@@ -84,9 +86,14 @@ def _batches(
 
 
 def _member_batches(path: Path, member: str | None, dialect: _Dialect) -> Iterator[pa.RecordBatch]:
+    if dialect.only_header:
+        return
     odd: list[str] = []
+    swallowed: list[int] = []
 
     def keep_odd(row: pacsv.InvalidRow) -> str:
+        if row.text.count("\n") > _MAX_LINES:
+            swallowed.append(row.text.count("\n"))
         odd.append(f"{row.actual_columns} fields instead of {row.expected_columns}: {row.text[:_MAX_KEPT_TEXT]}")
         return "skip"
 
@@ -111,9 +118,10 @@ def _member_batches(path: Path, member: str | None, dialect: _Dialect) -> Iterat
                 ),
             )
         except pa.ArrowInvalid as error:
-            if "Empty CSV" in str(error):
-                return
-            raise
+            # No complete row at all: either there is none, or an open quote makes the whole file one odd row.
+            if "Empty CSV" not in str(error):
+                raise
+            reader = ()
         for batch in reader:
             if batch.num_rows:
                 values = [decode_column(column, dialect.encoding) for column in batch.columns]
@@ -121,6 +129,10 @@ def _member_batches(path: Path, member: str | None, dialect: _Dialect) -> Iterat
             if odd:
                 yield _odd_rows(odd, schema)
                 odd.clear()
+        if swallowed:
+            raise SourceError(
+                f"{_label(path, member)} has a quote that is never closed: it swallows {max(swallowed)} lines."
+            )
         if odd:
             yield _odd_rows(odd, schema)
 
@@ -165,7 +177,8 @@ def _dialect(path: Path, member: str | None, delimiter: str | None, encoding: st
         header = next(csv.reader(io.StringIO(body), delimiter=separator))
     except (csv.Error, StopIteration) as error:
         raise SourceError(f"{label} has no readable header ({error}): check source.delimiter.") from error
-    return _Dialect(chosen, separator, _unique(header), blank, mark)
+    only_header = len(sample) < _SAMPLE and not any(line.strip() for line in lines[blank + 1 :])
+    return _Dialect(chosen, separator, _unique(header), blank, mark, only_header)
 
 
 def _known_encoding(name: str) -> str:
