@@ -18,6 +18,7 @@ from crimepatterns.features.design import Design, predictor_categories
 from crimepatterns.features.rows import Rows
 from crimepatterns.forecasts.predictive import forecast_from_mean, period_lengths
 from crimepatterns.forecasts.shrunk_count import ShrunkCount
+from crimepatterns.forecasts.threads import limited_threads
 from crimepatterns.forecasts.tuning import Build, Tuning, tune
 
 __all__ = ["ClassifierForecaster", "FittedClassifier"]
@@ -84,7 +85,8 @@ class ClassifierForecaster:
             return self._stand_in(history, rng, "every cell has the same outcome in every period")
         tuning = self._tune(features, outcome, rows.periods, rng)
         model = self.build(tuning.settings, rows=len(rows), seed=int(rng.integers(2**31 - 1)), jobs=self.jobs)
-        model.fit(features, outcome.astype(np.int64))
+        with limited_threads(self.jobs):
+            model.fit(features, outcome.astype(np.int64))
         if hasattr(model, "n_jobs"):
             # Threads add up trees in whatever order they finish; one thread gives the same bits every time.
             model.n_jobs = 1
@@ -169,7 +171,8 @@ class FittedClassifier:
 
     def chance(self, features: pd.DataFrame) -> NDArray[np.float64]:
         """Calibrated chance of at least one incident per row of features, shape (n_rows,)."""
-        chance: NDArray[np.float64] = self.pipeline.predict_proba(features)[:, 1]
+        with limited_threads(1):
+            chance: NDArray[np.float64] = self.pipeline.predict_proba(features)[:, 1]
         return chance
 
     def features(self, history: History, periods: Periods | None = None) -> pd.DataFrame:
@@ -224,7 +227,9 @@ def _pipeline(model: Any, design: Design, later: Rows, columns: list[str]) -> An
     from crimepatterns.forecasts.calibrated_classifier import CalibratedClassifier, fit_calibration
 
     features = design.rows(later)
-    intercept, slope = fit_calibration(model.predict_proba(features)[:, 1], design.outcomes(later))
+    with limited_threads(1):
+        raw = model.predict_proba(features)[:, 1]
+    intercept, slope = fit_calibration(raw, design.outcomes(later))
     choose = ColumnTransformer(
         [("features", "passthrough", columns)], remainder="drop", verbose_feature_names_out=False
     ).set_output(transform="pandas")

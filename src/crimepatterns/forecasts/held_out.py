@@ -48,7 +48,7 @@ def hold_out(
     *,
     category: str,
     rng: np.random.Generator,
-    sample_rows: int = 4_000,
+    sample_rows: int = 2_500,
 ) -> HeldOut | str:
     """Fit before the first fold, then say the chances of every fold from what was known at its cutoff.
 

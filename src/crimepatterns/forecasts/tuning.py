@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crimepatterns.forecasts.probability_scores import log_loss
+from crimepatterns.forecasts.threads import limited_threads
 
 __all__ = ["Tuning", "time_blocks", "tune"]
 
@@ -85,8 +86,9 @@ def tune(
     for i, settings in enumerate(candidates):
         for j, (learn, check) in enumerate(samples):
             model = build(settings, rows=len(learn), seed=seed, jobs=jobs)
-            model.fit(features.iloc[learn], outcome[learn])
-            scores[i, j] = log_loss(model.predict_proba(features.iloc[check])[:, 1], outcome[check])
+            with limited_threads(jobs):
+                model.fit(features.iloc[learn], outcome[learn])
+                scores[i, j] = log_loss(model.predict_proba(features.iloc[check])[:, 1], outcome[check])
     table = pd.DataFrame(
         {
             "candidate": [dict(settings) for settings in candidates],

@@ -88,7 +88,7 @@ def _heading(title: str, config: Mapping[str, Any], manifest: Mapping[str, Any])
     kind = _KINDS.get(str(config["forecaster"]), str(config["forecaster"]))
     return (
         f"# {title}: {config['category']}, {config['forecaster']}\n\n"
-        f"Version {manifest['version']}. This is {kind} that gives each cell its chance of at least one incident "
+        f"Version {manifest['version']}. This is {kind}. It gives each cell its chance of at least one incident "
         f"within {config['horizon_days']} days; the expected number is -log(1 - chance)."
     )
 

@@ -35,6 +35,6 @@ def importance_figure(table: pd.DataFrame, *, title: str, shown: int = 20) -> Fi
         axes.set_ylim(-0.6, len(top) - 0.4)
         axes.axvline(0.0, color=INK, linewidth=0.8)
         axes.grid(axis="x", color=GRID)
-        axes.set_xlabel("rise of the log loss when the feature is shuffled, nats per cell and period (bar: ± 1 s.d.)")
+        axes.set_xlabel("rise of the log loss when shuffled, nats (line: ± 1 s.d.)")
         axes.set_title(title)
     return figure
