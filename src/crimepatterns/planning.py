@@ -153,6 +153,8 @@ def _compare_plans(
             "total_timed": ours.total_timed,
             "in_hours": ours.in_hours,
             "in_hours_count": counts.in_hours,
+            "place_days": ours.place_days,
+            "place_days_count": counts.place_days,
             "empty_places": ours.empty_places,
         }
         for moment, ours, counts in rows
@@ -182,5 +184,8 @@ def _compare_plans(
             f"{paired.lower * 100:+.2f} to {paired.upper * 100:+.2f}: {paired.verdict}"
             f"{', smallest detectable ' + format(paired.smallest_detectable * 100, '.2f')})."
         )
+    ours, counts = float(table["place_days"].mean()), float(table["place_days_count"].mean())
+    if abs(ours - counts) > 0.02 * counts:
+        found["sentences"].append(f"The plans differ in size: {ours:.0f} place-days against {counts:.0f} from counts.")
     found["sentences"].append(f"{float(np.mean(table['empty_places'])):.0%} of planned places saw no incident at all.")
     return found

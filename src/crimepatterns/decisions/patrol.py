@@ -250,8 +250,11 @@ def _rule_facts(
         cap = "No cap per neighbourhood."
     elif not chosen.capped:
         cap = "No cap: the area has no named neighbourhoods, or nothing was reported by citizens."
-    elif chosen.rounded_up:
-        cap = "The plan is too small to be divided by the cap: each neighbourhood may have one place-day at least."
+    elif chosen.loosened:
+        cap = (
+            f"No plan of this size keeps the cap: {rules.neighbourhood_cap:g} times a neighbourhood's share of "
+            "citizen-reported incidents is counted against the patrol time available, not against the plan as made."
+        )
     else:
         cap = (
             f"No neighbourhood has more than {rules.neighbourhood_cap:g} times its share of citizen-reported incidents."

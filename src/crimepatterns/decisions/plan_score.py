@@ -27,6 +27,8 @@ class PlanHits:
         In planned cells during the planned hours; of incidents whose hour is known.
     total, total_timed : int
         All incidents of the planned categories, and those whose hour is known.
+    place_days : int
+        Size of the plan.
     empty_places : float
         Share of planned places at which nothing happened.
     """
@@ -36,6 +38,7 @@ class PlanHits:
     in_hours: int
     total: int
     total_timed: int
+    place_days: int
     empty_places: float
 
 
@@ -81,5 +84,6 @@ def score_plan(
         in_hours=int(np.logical_and(in_hours, timed).sum()),
         total=len(table),
         total_timed=int(timed.sum()),
+        place_days=int(plan.blocks.sum()),
         empty_places=float(1 - visited.mean()) if planned.any() else float("nan"),
     )
