@@ -34,7 +34,7 @@ def calendar_features(periods: Periods) -> dict[str, NDArray[np.float32]]:
 
 def year_angle(moments: pd.DatetimeIndex) -> NDArray[np.float64]:
     """Time of year as an angle, 0 at new year and 2 pi a year later; shape (n,)."""
-    day = moments.dayofyear.to_numpy(dtype=float) - 1.0 + moments.hour.to_numpy(dtype=float) / 24.0
+    day = moments.day_of_year.to_numpy(dtype=float) - 1.0 + moments.hour.to_numpy(dtype=float) / 24.0
     return 2.0 * np.pi * day / YEAR_DAYS
 
 

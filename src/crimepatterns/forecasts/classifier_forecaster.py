@@ -99,15 +99,13 @@ class ClassifierForecaster:
             target=history.target,
             trained_until=history.panel.periods.end,
             tuning=tuning,
-            facts=MappingProxyType(
-                {
-                    "settings": dict(tuning.settings),
-                    "learned_periods": split - first,
-                    "calibration_periods": last - split,
-                    "rows": len(rows),
-                    "trained_until": history.panel.periods.end.isoformat(),
-                }
-            ),
+            facts={
+                "settings": dict(tuning.settings),
+                "learned_periods": split - first,
+                "calibration_periods": last - split,
+                "rows": len(rows),
+                "trained_until": history.panel.periods.end.isoformat(),
+            },
         )
 
     def _tune(
@@ -162,7 +160,7 @@ class FittedClassifier:
     target: str
     trained_until: pd.Timestamp
     tuning: Tuning | None = field(default=None, repr=False)
-    facts: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    facts: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
     def model(self) -> Any:

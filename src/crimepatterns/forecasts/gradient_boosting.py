@@ -5,17 +5,16 @@ rows in seconds where the exact form takes many minutes, with equal accuracy.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster
 
 __all__ = ["GRADIENT_BOOSTING_CANDIDATES", "build_gradient_boosting", "gradient_boosting"]
 
-_MORE = MappingProxyType({"l2_regularization": 10.0, "max_features": 0.5})
+_MORE = {"l2_regularization": 10.0, "max_features": 0.5}
 
 GRADIENT_BOOSTING_CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
-    MappingProxyType({**settings, **_MORE})
+    {**settings, **_MORE}
     for settings in (
         {"max_iter": 150, "learning_rate": 0.05, "max_leaf_nodes": 7, "min_samples_leaf": 100},
         {"max_iter": 80, "learning_rate": 0.08, "max_leaf_nodes": 7, "min_samples_leaf": 200},

@@ -1,17 +1,16 @@
 """``random_forest``: many trees that vote on whether a cell will see an incident."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster
 
 __all__ = ["RANDOM_FOREST_CANDIDATES", "build_random_forest", "random_forest"]
 
-_SIZE = MappingProxyType({"n_estimators": 120, "max_samples": 30_000})
+_SIZE = {"n_estimators": 120, "max_samples": 30_000}
 
 RANDOM_FOREST_CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
-    MappingProxyType({**_SIZE, **settings})
+    {**_SIZE, **settings}
     for settings in (
         {"min_samples_leaf": 50, "max_features": 0.3},
         {"min_samples_leaf": 20, "max_features": 0.3},

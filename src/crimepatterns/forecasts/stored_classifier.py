@@ -1,7 +1,6 @@
 """What must be kept beside a classifier's pipeline to forecast with it again."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -42,7 +41,7 @@ def restore_classifier(pipeline: Any, config: Mapping[str, Any]) -> FittedClassi
             predictors=tuple(config["predictors"]),
             target=config["category"],
             trained_until=pd.Timestamp(config["trained_until"]).tz_convert(config["timezone"]),
-            facts=MappingProxyType(dict(config["facts"])),
+            facts=dict(config["facts"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ForecastError(f"Model config lacks what a forecast needs ({error}): train the model again.") from error
