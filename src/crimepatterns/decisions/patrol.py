@@ -84,7 +84,8 @@ def plan_patrols(forecasts: Sequence[Forecast], incidents: Incidents, *, rules: 
     """Choose places and hours for the horizon of the forecasts.
 
     Each category's expected incidents of a cell are shared out over the week by the city-wide rhythm of that
-    category; blocks are then taken greedily. A place gets at most one shift per day.
+    category; blocks are then taken greedily. A place gets at most one shift per day, and none is quieter than the
+    average cell.
 
     Parameters
     ----------
@@ -113,7 +114,10 @@ def plan_patrols(forecasts: Sequence[Forecast], incidents: Incidents, *, rules: 
     whole = timetable(recent.of(*names), shift_hours=rules.capacity.shift_hours)
     rhythm = np.stack([_block_shares(recent.of(name), whole, forecasts[0]) for name in names])
     unweighted = np.einsum("kc,kds->cds", expected, rhythm)
-    values = np.einsum("kc,kds->cds", expected * weights[:, None], rhythm)
+    weighted = weights @ expected
+    # Leftover ground must not send anyone to a place that is quieter than the average one.
+    hot = weighted >= weighted.mean() * (1 - 1e-9)
+    values = np.einsum("kc,kds->cds", expected * weights[:, None], rhythm) * hot[:, None, None]
     uncapped = _allocate(values, grid, rules, None)
     shares = reported_shares(recent.of(*names), grid)
     chosen = uncapped

@@ -146,6 +146,13 @@ def test_expected_numbers_add_up(plan):
     assert plan.places["place_days"].sum() == plan.facts["place_days"] == plan.blocks.sum()
 
 
+def test_nobody_is_sent_to_a_place_quieter_than_the_average(town, grid):
+    mean = np.full(len(grid), 0.01)
+    mean[:3] = 2.0
+    made = plan_patrols([forecast_of(grid, mean)], town, rules=PlanRules(CAPACITY, 0.5, None))
+    assert sorted(made.places["cell_id"]) == sorted(grid.ids[:3])
+
+
 def test_weights_move_the_plan_to_the_graver_category(town, grid):
     thefts, assaults = np.full(len(grid), 0.5), np.full(len(grid), 0.01)
     assaults[7] = 0.4
