@@ -1,7 +1,6 @@
 """Numbers behind the charts: incidents per week, and by hour and weekday, counted once per cleaning."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +44,9 @@ def trend_payload(results: Results, category: Category) -> Payload:
             {"week": week.date().isoformat(), "incidents": int(count), "complete": bool(whole)}
             for week, count, whole in zip(series.index, series, counts.complete, strict=True)
         ]
-        return json_payload({"category": category.name, "unit": "incidents per week", "as_of": counts.as_of, "weeks": weeks})
+        return json_payload(
+            {"category": category.name, "unit": "incidents per week", "as_of": counts.as_of, "weeks": weeks}
+        )
 
     return results.cache.get(("trend", category.slug), [results.layout.cleaning_report], make)
 
@@ -91,7 +92,7 @@ def _count(results: Results) -> _Counts:
     every = pd.date_range(weeks.index.min(), weeks.index.max(), freq="7D")
     weeks = weeks.reindex(every, fill_value=0)
     first, end = wall.min().normalize(), window.end.tz_localize(None)
-    complete = (weeks.index >= first) & (weeks.index + pd.Timedelta(days=7) <= end)
+    complete = (weeks.index >= first) & (weeks.index <= end - pd.Timedelta(days=7))
     recent = table.loc[(table["occurred_from"] >= window.start) & (table["occurred_from"] < window.end)]
     rhythm = {str(name): _rhythm(part) for name, part in recent.groupby(recent["category"].astype(str))}
     rhythm = {**dict.fromkeys(incidents.categories, _rhythm(recent.iloc[:0])), **rhythm}

@@ -1,6 +1,7 @@
 """Bands of equal value from a surface on squares: smooth outlines instead of thousands of cells."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import contourpy
 import numpy as np
@@ -51,9 +52,11 @@ def isobands(surface: Surface, breaks: Sequence[float]) -> NDArray[np.object_]:
     shapely.prepare(grid.area.polygon)
     bands = []
     for lower, upper in zip(breaks, [*breaks[1:], np.inf], strict=True):
-        points, offsets = lines.filled(lower, upper)
-        rings = [_polygon(np.asarray(one), np.asarray(cuts)) for one, cuts in zip(points, offsets, strict=True)]
-        index = shapely.union_all(shapely.make_valid(np.array(rings, dtype=object))) if rings else shapely.MultiPolygon()
+        drawn = lines.filled(lower, upper)
+        rings = [_polygon(np.asarray(one), np.asarray(cuts)) for one, cuts in zip(drawn[0], drawn[1], strict=True)]
+        index = (
+            shapely.union_all(shapely.make_valid(np.array(rings, dtype=object))) if rings else shapely.MultiPolygon()
+        )
         placed = shapely.transform(
             index, lambda xy: rotate((xy + low + 0.5) * size, grid.rotation_deg) + np.asarray(grid.origin)
         )
@@ -63,7 +66,7 @@ def isobands(surface: Surface, breaks: Sequence[float]) -> NDArray[np.object_]:
 
 
 def _polygon(points: NDArray[np.float64], offsets: NDArray[np.int64]) -> shapely.Polygon:
-    rings = [points[start:end] for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
+    rings = [points[start:end] for start, end in pairwise(offsets.tolist())]
     return shapely.Polygon(rings[0], rings[1:])
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["round_breaks"]
+__all__ = ["nearest_round", "round_breaks"]
+
+_MANTISSAS = (1, 1.5, 2, 3, 5, 7, 10)
 
 
 def round_breaks(low: float, high: float, *, steps: tuple[float, ...] = (1, 2, 5), most: int = 7) -> list[float]:
@@ -31,3 +33,11 @@ def round_breaks(low: float, high: float, *, steps: tuple[float, ...] = (1, 2, 5
     begin = int(np.argmin(np.abs(np.log(marks / low))))
     inside = marks[begin:][marks[begin:] < high]
     return [float(f"{mark:.4g}") for mark in inside[-most:]]
+
+
+def nearest_round(value: float) -> float:
+    """Return the round number nearest to a positive value, on a log scale; others are returned as they are."""
+    if not (np.isfinite(value) and value > 0):
+        return value
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(f"{min((power * one for one in _MANTISSAS), key=lambda mark: abs(np.log(mark / value))):.4g}")

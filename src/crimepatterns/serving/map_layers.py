@@ -11,11 +11,13 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
+from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.grid import Grid
+from crimepatterns.patterns.significance import discoveries
 from crimepatterns.serving.failures import UnknownNameError
 from crimepatterns.serving.geometry import feature_collection, features, to_degrees
 from crimepatterns.serving.isobands import isobands
-from crimepatterns.serving.legend import round_breaks
+from crimepatterns.serving.legend import nearest_round, round_breaks
 from crimepatterns.serving.names import place_name, with_place_names
 from crimepatterns.serving.payloads import Payload, json_payload
 from crimepatterns.serving.results import Category, Results
@@ -25,6 +27,7 @@ __all__ = ["LAYERS", "forecast_payload", "grid_payload", "layer_payload", "plan_
 
 _DENSITY_STEPS = (1, 1.5, 2, 3, 5, 7)
 _PEAKS = 60
+_HOT_QUANTILES = (0.4, 0.75, 0.93)
 
 
 def layer_payload(results: Results, category: Category, layer: str) -> Payload:
@@ -67,20 +70,28 @@ def grid_payload(results: Results, digest: str) -> Payload:
         If no stored layer lies on it (any more).
     """
     for category in results.categories:
-        paths = ((results.forecast_path(category), read_forecast), (results.layer_path(category, "gi_star"), read_surface))
-        for path, read in paths:
-            if path.exists() and _known_digest(results, path, read) == digest:
-                return results.cache.get(
-                    ("grid", digest), [path], lambda p=path, r=read: json_payload(_cells(r(p, results.area())[0].grid))
-                )
+        for path, read in (
+            (results.forecast_path(category), read_forecast),
+            (results.layer_path(category, "gi_star"), read_surface),
+        ):
+            if path.exists() and _digest_of(results, path, read) == digest:
+                return _grid_of(results, path, read, digest)
     raise UnknownNameError(f"No stored layer lies on grid {digest[:24]!r}: load the page again.")
 
 
-def _known_digest(results: Results, path: Path, read: Callable[..., Any]) -> str:
-    def make() -> str:
-        return _digest(read(path, results.area())[0].grid)
+_Read = Callable[[Path, StudyArea], tuple[Any, dict[str, Any]]]
 
-    return results.cache.get(("digest", str(path)), [path, results.layout.study_area], make)
+
+def _digest_of(results: Results, path: Path, read: _Read) -> str:
+    sources = [path, results.layout.study_area]
+    return results.cache.get(("digest", str(path)), sources, lambda: _digest(read(path, results.area())[0].grid))
+
+
+def _grid_of(results: Results, path: Path, read: _Read, digest: str) -> Payload:
+    sources = [path, results.layout.study_area]
+    return results.cache.get(
+        ("grid", digest), sources, lambda: json_payload(_cells(read(path, results.area())[0].grid))
+    )
 
 
 # -- one function per layer ------------------------------------------------------------------------------------------
@@ -88,7 +99,8 @@ def _known_digest(results: Results, path: Path, read: Callable[..., Any]) -> str
 
 def _density(results: Results, path: Path) -> dict[str, Any]:
     surface, facts = read_surface(path, results.area())
-    grid, values = surface.grid, surface.values
+    grid = surface.grid
+    values: NDArray[np.float64] = surface.values  # noqa: PD011  # a Surface, not a Series
     mean = float(values @ grid.area_km2 / grid.area_km2.sum())
     top = float(values.max())
     breaks = round_breaks(max(mean, top / 60), top, steps=_DENSITY_STEPS, most=10)
@@ -112,35 +124,38 @@ def _density(results: Results, path: Path) -> dict[str, Any]:
 
 def _peaks(grid: Grid, values: NDArray[np.float64], mean: float) -> list[dict[str, Any]]:
     """List the densest spot of each neighbourhood, or the densest cells where there are no names."""
-    table = pd.DataFrame({"cell": np.arange(len(grid)), "name": grid.neighbourhood.astype(str), "value": values})
-    top = table.sort_values(["value", "cell"], ascending=[False, True])
-    top = top.drop_duplicates("name") if table["name"].nunique() > 1 else top
-    top = top.head(_PEAKS)
-    centres = to_degrees(grid.cells.geometry.iloc[top["cell"]].centroid)
+    names = grid.neighbourhood.astype(str)
+    order = np.lexsort((np.arange(len(grid)), -values))
+    if len(set(names)) > 1:
+        _, first = np.unique(names[order], return_index=True)
+        order = order[np.sort(first)]
+    top = order[:_PEAKS]
+    centres = to_degrees(grid.cells.geometry.iloc[top].centroid)
     return [
         {
-            "name": place_name(str(row.name_)),
-            "value": round(float(row.value), 1),
-            "times_mean": round(float(row.value) / mean, 1) if mean > 0 else None,
+            "name": place_name(names[cell]),
+            "value": round(float(values[cell]), 1),
+            "times_mean": round(float(values[cell]) / mean, 1) if mean > 0 else None,
             "at": [centre.x, centre.y],
         }
-        for row, centre in zip(top.rename(columns={"name": "name_"}).itertuples(), centres, strict=True)
+        for cell, centre in zip(top, centres, strict=True)
     ]
 
 
 def _gi_star(results: Results, path: Path) -> dict[str, Any]:
     surface, facts = read_surface(path, results.area())
     tested = surface.q_values if surface.q_values is not None else np.ones(len(surface.grid))
-    hot = (tested <= float(facts["parameters"].get("fdr", 0.05))) & (surface.values > 0)
-    strongest = surface.values[hot]
-    breaks = sorted({float(f"{np.quantile(strongest, q):.2g}") for q in (0.4, 0.75, 0.93)}) if hot.any() else []
+    z: NDArray[np.float64] = surface.values  # noqa: PD011  # a Surface, not a Series
+    hot = discoveries(tested, fdr=float(facts["parameters"].get("fdr", 0.05)))
+    strongest = z[hot]
+    breaks = sorted({nearest_round(float(np.quantile(strongest, q))) for q in _HOT_QUANTILES}) if hot.any() else []
     return {
         "facts": _told(results, facts),
         "grid": _digest(surface.grid),
         "unit": surface.unit,
         "null": surface.null,
         "breaks": breaks,
-        "z": _rounded(surface.values, 2),
+        "z": _rounded(z, 2),
         "q": [float(f"{value:.2g}") for value in tested],
         "hot": np.flatnonzero(hot),
     }
@@ -149,11 +164,9 @@ def _gi_star(results: Results, path: Path) -> dict[str, Any]:
 def _clusters(results: Results, path: Path) -> dict[str, Any]:
     layer, facts = read_layer(path)
     names = frozenset(str(name) for name in results.area().neighbourhoods["name"])
-    rows = pd.DataFrame(layer.drop(columns="geometry")).to_dict("records")
+    rows = _rows(layer)
     for row in rows:
-        row["neighbourhood"] = place_name(str(row["neighbourhood"]))
         row["sentence"] = with_place_names(str(row["sentence"]), names)
-        row.update({key: round(value, 4) for key, value in row.items() if isinstance(value, float)})
     shapes = to_degrees(layer.geometry, simplify_m=3) if len(layer) else np.empty(0, dtype=object)
     return {"facts": _told(results, facts), "places": feature_collection(features(shapes, rows))}
 
@@ -184,10 +197,7 @@ def _forecast(results: Results, path: Path) -> dict[str, Any]:
 
 def _plan(path: Path) -> dict[str, Any]:
     layer, facts = read_layer(path)
-    rows = pd.DataFrame(layer.drop(columns="geometry")).to_dict("records")
-    for row in rows:
-        row["neighbourhood"] = place_name(str(row["neighbourhood"]))
-        row.update({key: round(value, 4) for key, value in row.items() if isinstance(value, float)})
+    rows = _rows(layer)
     shapes = to_degrees(layer.geometry)
     centres = to_degrees(layer.geometry.centroid)
     return {
@@ -217,6 +227,14 @@ def _told(results: Results, facts: Mapping[str, Any]) -> dict[str, Any]:
     names = frozenset(str(name) for name in results.area().neighbourhoods["name"])
     sentence = facts.get("sentence")
     return {**facts, **({"sentence": with_place_names(str(sentence), names)} if sentence else {})}
+
+
+def _rows(layer: gpd.GeoDataFrame) -> list[dict[str, Any]]:
+    rows = [
+        {str(key): round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        for row in pd.DataFrame(layer.drop(columns="geometry")).to_dict("records")
+    ]
+    return [{**row, "neighbourhood": place_name(str(row["neighbourhood"]))} for row in rows]
 
 
 def _digest(grid: Grid) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["count_text", "model_label", "place_name", "with_place_names"]
+__all__ = ["chance_text", "count_text", "model_label", "place_name", "with_model_labels", "with_place_names"]
 
 _MODELS = {
     "count": "Count, whole record",
@@ -20,7 +20,6 @@ def model_label(name: str) -> str:
     return _MODELS.get(name, name.replace("_", " ").capitalize())
 
 
-
 def place_name(name: str) -> str:
     """Return a place name in normal case where the file shouts it: ``NEAR NORTH SIDE`` becomes ``Near North Side``."""
     if not name.isupper() or len(name) < 4:
@@ -29,11 +28,24 @@ def place_name(name: str) -> str:
     return re.sub(r"(?<=')S\b", "s", titled)
 
 
+def with_model_labels(text: str) -> str:
+    """Rewrite the models' short names in a sentence where they cannot be taken for ordinary words."""
+    for name, label in _MODELS.items():
+        if "_" in name:
+            text = re.sub(rf"\b{name}\b", label.lower(), text)
+    return text[:1].upper() + text[1:]
+
+
 def with_place_names(text: str, names: frozenset[str]) -> str:
     """Rewrite every shouted place name in a sentence; longer names first."""
     for name in sorted((one for one in names if one.isupper() and len(one) > 3), key=len, reverse=True):
         text = re.sub(rf"\b{re.escape(name)}\b", place_name(name), text)
     return text
+
+
+def chance_text(share: float) -> str:
+    """Write a chance in per cent; one that is nearly nothing is not written as nothing."""
+    return "< 1 %" if share < 0.005 else f"{share * 100:.0f} %"
 
 
 def count_text(value: float) -> str:

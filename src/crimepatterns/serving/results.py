@@ -65,7 +65,8 @@ class Results:
     @property
     def categories(self) -> tuple[Category, ...]:
         """Categories with a stored result: forecast ones first, the most frequent first, all together last."""
-        named = {slug(name): name for name in self.cleaning_report().get("categories", {})}
+        counts = self.cleaning_report().get("categories", {})
+        named = {slug(name): name for name in sorted(counts, key=lambda one: -counts[one])}
         found = [
             Category(
                 part,

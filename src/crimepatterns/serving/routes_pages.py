@@ -1,0 +1,88 @@
+"""The page, the printable reports, the static files and the health check."""
+
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.templating import Jinja2Templates
+
+from crimepatterns.errors import MissingInputError
+from crimepatterns.serving.assets import Assets
+from crimepatterns.serving.briefing import briefing
+from crimepatterns.serving.failures import UnknownNameError
+from crimepatterns.serving.headers import report_policy
+from crimepatterns.serving.payloads import Payload, respond
+from crimepatterns.serving.results import Results
+from crimepatterns.version import __version__
+
+__all__ = ["page_routes"]
+
+
+def page_routes(results: Results, templates: Jinja2Templates, assets: Assets) -> APIRouter:
+    """Make the routes that people open."""
+    router = APIRouter(include_in_schema=False)
+    _main_page(router, results, templates, assets)
+    _reports(router, results)
+
+    @router.get("/static/{name:path}")
+    def get_static(request: Request, name: str) -> Response:
+        hashed = name.startswith("bundle/assets/")
+        control = "public, max-age=31536000, immutable" if hashed else "no-cache"
+        return respond(request, assets.payload(name), cache_control=control)
+
+    @router.get("/favicon.ico")
+    def get_icon(request: Request) -> Response:
+        return respond(request, assets.payload("mark.svg"))
+
+    @router.get("/healthz")
+    def get_health() -> Response:
+        return JSONResponse({"status": "ok", "version": __version__, "city": results.settings.city})
+
+    return router
+
+
+def _main_page(router: APIRouter, results: Results, templates: Jinja2Templates, assets: Assets) -> None:
+    @router.get("/", response_class=HTMLResponse)
+    def get_page(request: Request, category: Annotated[str | None, Query(max_length=80)] = None) -> Response:
+        code, chosen = 200, None
+        try:
+            chosen = results.category(category or None)
+        except MissingInputError:
+            pass  # an empty city has a page too: it says which command comes next
+        except UnknownNameError:
+            code, chosen = 404, results.category(None) if results.categories else None
+        context = {**briefing(results, chosen), "bundle": assets.bundle, "version": __version__, "unknown": category}
+        context["unknown"] = category if code == 404 else None
+        return templates.TemplateResponse(request, "index.html", context, status_code=code)
+
+
+def _reports(router: APIRouter, results: Results) -> None:
+    layout = results.layout
+
+    @router.get("/reports/cleaning")
+    def get_cleaning_page(request: Request) -> Response:
+        return _stored_page(request, results, layout.cleaning_report.with_suffix(".html"), "clean")
+
+    @router.get("/reports/plan")
+    def get_plan_sheet(request: Request) -> Response:
+        return _stored_page(request, results, layout.plan / "sheet.html", "plan")
+
+    @router.get("/reports/plan.csv")
+    def get_plan_table(request: Request) -> Response:
+        answer = _stored(request, results, layout.plan / "plan.csv", "plan", "text/csv; charset=utf-8")
+        answer.headers["content-disposition"] = f'attachment; filename="plan-{results.settings.city}.csv"'
+        return answer
+
+
+def _stored_page(request: Request, results: Results, path: Path, command: str) -> Response:
+    answer = _stored(request, results, path, command, "text/html; charset=utf-8")
+    page = results.cache.get(("page", path.name), [path], lambda: path.read_text(encoding="utf-8"))
+    answer.headers["content-security-policy"] = report_policy(page)
+    return answer
+
+
+def _stored(request: Request, results: Results, path: Path, command: str, kind: str) -> Response:
+    if not path.exists():
+        raise MissingInputError(f"This report is not there yet: run `crimepatterns {command}`.")
+    return respond(request, results.cache.get(("file", path.name), [path], lambda: Payload.of(path.read_bytes(), kind)))

@@ -1,0 +1,49 @@
+"""Start the web server of one city."""
+
+import socket
+
+import uvicorn
+
+from crimepatterns.config import Settings
+from crimepatterns.errors import ConfigError
+from crimepatterns.serving.web import create_app
+
+__all__ = ["serve"]
+
+
+def serve(settings: Settings) -> None:
+    """Serve the page until interrupted.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``serving.host`` and ``serving.port`` say where.
+
+    Raises
+    ------
+    ConfigError
+        If the address is taken or not one of this machine.
+    """
+    host, port = settings.serving.host, settings.serving.port
+    _check_free(host, port)
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_level="warning",
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _check_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot serve on {host}:{port} ({error.strerror}): choose another with --set serving.port=8080."
+            ) from error

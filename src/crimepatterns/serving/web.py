@@ -1,0 +1,62 @@
+"""The web application, put together: settings in, application out."""
+
+from fastapi import FastAPI
+from fastapi.templating import Jinja2Templates
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from crimepatterns.config import Settings, find_resource
+from crimepatterns.serving.assets import Assets
+from crimepatterns.serving.failures import install_failure_handlers
+from crimepatterns.serving.headers import SecurityHeaders
+from crimepatterns.serving.names import chance_text, count_text, place_name
+from crimepatterns.serving.results import Results
+from crimepatterns.serving.routes_api import api_routes
+from crimepatterns.serving.routes_pages import page_routes
+from crimepatterns.version import __version__
+
+__all__ = ["create_app"]
+
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application that serves one city's stored results.
+
+    Nothing is computed here that a stage should compute, and nothing is written.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    FastAPI
+
+    Raises
+    ------
+    ConfigError
+        If templates or static files are missing from the installation.
+    """
+    results = Results(settings)
+    templates = Jinja2Templates(find_resource("deployment/app/templates"))
+    templates.env.filters.update(place=place_name, count=count_text, thousands=_thousands, chance=chance_text)
+    app = FastAPI(
+        title=f"Crime patterns of {settings.title}",
+        summary="Hot spots, forecasts of places and times, patrol plan and scoreboard; never about persons.",
+        version=__version__,
+        docs_url=None,  # both viewers load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.include_router(api_routes(results))
+    app.include_router(page_routes(results, templates, Assets(find_resource("deployment/app/static"))))
+    install_failure_handlers(app, root=str(settings.root.resolve()))
+    if settings.serving.host in _LOOPBACK:
+        # A page elsewhere must not reach a loopback server under a name of its own (DNS rebinding).
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK, "testserver"])
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _thousands(value: float) -> str:
+    return f"{value:,.0f}"
