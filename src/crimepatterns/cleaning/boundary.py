@@ -16,6 +16,7 @@ _CELL_M = 250.0
 _HULL_RATIO = 0.12
 _FAR = 20.0
 _BLOCK_M = 5000.0
+_ROWS = 1 << 20
 
 
 def area_from_polygons(
@@ -115,9 +116,14 @@ def _settled(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_
     for axis in (x, y):
         away = np.abs(axis - np.median(axis))
         near &= away <= _FAR * max(float(np.median(away)), _CELL_M)
-    blocks = np.column_stack([np.floor(x / _BLOCK_M), np.floor(y / _BLOCK_M)])
-    _, block, sizes = np.unique(blocks, axis=0, return_inverse=True, return_counts=True)
-    return near | (sizes[block] >= max(10, 1e-4 * len(x)))
+    column, row = (np.floor(axis / _BLOCK_M).astype(np.int64) for axis in (x, y))
+    keys, block, sizes = np.unique(column * _ROWS + row, return_inverse=True, return_counts=True)
+    # A block counts with its eight neighbours, so that a town is not cut up by the lattice.
+    around = np.zeros(len(keys), dtype=np.int64)
+    for step in (c * _ROWS + r for c in (-1, 0, 1) for r in (-1, 0, 1)):
+        found = np.minimum(np.searchsorted(keys, keys + step), len(keys) - 1)
+        around += np.where(keys[found] == keys + step, sizes[found], 0)
+    return near | (around[block] >= max(10, 1e-4 * len(x)))
 
 
 def _polygons(layer: gpd.GeoDataFrame, setting: str) -> gpd.GeoDataFrame:

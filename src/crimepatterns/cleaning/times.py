@@ -54,7 +54,8 @@ def guess_precision(moments: Moments, rules: Rules) -> str:
     """Tell how exactly a file knows its times, from the first rows.
 
     All at midnight means dates; all on the first of a month means months; all on the hour means hours. The last two
-    need at least 50 rows, so that a small file is not taken for coarser than it is.
+    need at least 50 rows, so that a small file is not taken for coarser than it is. A later row that shows a finer
+    time keeps it.
     """
     if rules.time_precision != "auto":
         return rules.time_precision
@@ -83,8 +84,9 @@ def read_spans(batch: dict[str, pa.Array], columns: ColumnMap, rules: Rules, *, 
     clock = civil_clock(rules.timezone)
     repairs: Counter[str] = Counter()
     begun = read_moments(start_column(batch, columns), rules.time_format)
-    exact = np.maximum(_precision_of(begun), TIME_PRECISION.index(precision)).astype(np.int8)
-    wall, wall_end = _widen(_to_wall(begun, clock, rules), exact)
+    shown = _to_wall(begun, clock, rules)
+    exact = _exactness(begun, shown, precision, guessed=rules.time_precision == "auto")
+    wall, wall_end = _widen(shown, exact)
     start, in_gap = _universal(begun, wall, exact, clock, rules)
     end = np.where(exact == _MINUTE, start, clock.to_utc(wall_end)[0])
     reason = _refuse(begun, wall, rules)
@@ -103,6 +105,16 @@ def read_spans(batch: dict[str, pa.Array], columns: ColumnMap, rules: Rules, *, 
 
 def _precision_of(moments: Moments) -> NDArray[np.int8]:
     return np.array([_MINUTE, _DATE, _MONTH], dtype=np.int8)[moments.coarse]
+
+
+def _exactness(moments: Moments, wall: Micros, precision: str, *, guessed: bool) -> NDArray[np.int8]:
+    """Return the precision of each row: its own, or the file's where that is coarser.
+
+    A guess from the first rows holds only for values it does not change: a time of day is never taken away by it.
+    """
+    own = _precision_of(moments)
+    coarse = np.maximum(own, TIME_PRECISION.index(precision)).astype(np.int8)
+    return np.where(_widen(wall, coarse)[0] == wall, coarse, own).astype(np.int8) if guessed else coarse
 
 
 def _to_wall(moments: Moments, clock: CivilClock, rules: Rules) -> Micros:
@@ -142,8 +154,10 @@ def _later(
 ) -> tuple[Micros, NDArray[np.bool_]]:
     """Read a second moment; where it is blank or unreadable, `otherwise` stands. A coarse one counts to its end."""
     moments = read_moments(column, rules.time_format)
-    coarse = np.maximum(_precision_of(moments), exact).astype(np.int8)
-    start, widened = _widen(_to_wall(moments, clock, rules), coarse)
+    own, shown = _precision_of(moments), _to_wall(moments, clock, rules)
+    coarse = np.maximum(own, exact).astype(np.int8)
+    coarse = np.where(_widen(shown, coarse)[0] == shown, coarse, own).astype(np.int8)
+    start, widened = _widen(shown, coarse)
     moment, _ = _universal(moments, start, coarse, clock, rules)
     moment = np.where(coarse == _MINUTE, moment, clock.to_utc(widened)[0])
     there = moments.state == GOOD

@@ -1,0 +1,105 @@
+"""Values are read whatever their form; bad ones never fail."""
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from crimepatterns.cleaning.values import (
+    GOOD,
+    MISSING,
+    UNREADABLE,
+    as_text,
+    join_date_and_time,
+    read_moments,
+    read_numbers,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment", "coarse", "zoned"),
+    [
+        ("2016-01-31 13:45:00", "2016-01-31T13:45:00", 0, False),
+        ("2016-01-31T13:45:00", "2016-01-31T13:45:00", 0, False),
+        ("2016-01-31 13:45", "2016-01-31T13:45:00", 0, False),
+        ("2016-01-31T13:45:00.25", "2016-01-31T13:45:00.25", 0, False),
+        (" 2016-01-31 ", "2016-01-31T00:00:00", 1, False),
+        ("2016-01-31", "2016-01-31T00:00:00", 1, False),
+        ("2016-01", "2016-01-01T00:00:00", 2, False),
+        ("2016-01-31T13:45:00Z", "2016-01-31T13:45:00", 0, True),
+        ("2016-01-31T13:45:00-06:00", "2016-01-31T19:45:00", 0, True),
+        ("2016-01-31T13:45:00+0200", "2016-01-31T11:45:00", 0, True),
+    ],
+)
+def test_iso_times(text: str, moment: str, coarse: int, zoned: bool) -> None:
+    found = read_moments(pa.array(["2020-02-29 00:00:00", text]))
+    assert found.state.tolist() == [GOOD, GOOD]
+    assert found.micros[1] == np.datetime64(moment, "us").astype(np.int64)
+    assert (found.coarse[1], found.zoned[1]) == (coarse, zoned)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2016-02-30 00:00:00", "2016-13-01", "epoch", "infinity", "31/01/2016", "2016-01-31 03:00 PM", "x", "20160131"],
+)
+def test_what_is_no_iso_time_is_unreadable_not_wrong(text: str) -> None:
+    assert read_moments(pa.array([text, "2016-01-31"])).state.tolist() == [UNREADABLE, GOOD]
+
+
+def test_blanks_are_missing() -> None:
+    blanks = pa.array(["", None, "NULL", "n/a", " "])
+    assert set(read_moments(blanks).state.tolist()) == {MISSING}
+    assert set(read_numbers(blanks)[1].tolist()) == {MISSING}
+
+
+def test_formats_are_tried_in_order() -> None:
+    column = pa.array(["01/31/2016 01:45:00 PM", "31.01.2016", "01/2016", "2016-01-31"])
+    found = read_moments(column, ("%m/%d/%Y %I:%M:%S %p", "%d.%m.%Y", "%m/%Y"))
+    assert found.state.tolist() == [GOOD, GOOD, GOOD, UNREADABLE]
+    assert found.coarse.tolist()[:3] == [0, 1, 2]
+    assert found.micros[0] == np.datetime64("2016-01-31T13:45", "us").astype(np.int64)
+
+
+def test_a_quote_in_a_format_is_harmless() -> None:
+    assert read_moments(pa.array(["2016'01"]), ("%Y'%m",)).state.tolist() == [GOOD]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([dt.datetime(2016, 1, 31, 13, 45), None]),  # noqa: DTZ001
+        pa.array([dt.datetime(2016, 1, 31, 13, 45), None], pa.timestamp("ms")),  # noqa: DTZ001
+        pa.array([dt.datetime(2016, 1, 31, 13, 45), None], pa.timestamp("s")),  # noqa: DTZ001
+    ],
+)
+def test_typed_times(column: pa.Array) -> None:
+    found = read_moments(column)
+    assert found.state.tolist() == [GOOD, MISSING]
+    assert found.micros[0] == np.datetime64("2016-01-31T13:45", "us").astype(np.int64)
+
+
+def test_numbers() -> None:
+    values, state = read_numbers(pa.array(["1.5", " 2 ", "1e3", "inf", "nan", "1,5", "x", None]))
+    np.testing.assert_array_equal(values[:5], [1.5, 2, 1000, np.inf, np.nan])
+    assert state.tolist() == [GOOD] * 5 + [UNREADABLE] * 2 + [MISSING]
+    assert read_numbers(pa.array([1, None], pa.int16()))[1].tolist() == [GOOD, MISSING]
+
+
+def test_text_does_not_depend_on_the_type() -> None:
+    for column in (
+        pa.array(["4", None]),
+        pa.array([4, None]),
+        pa.array([4.0, None]),
+        pa.array(["4", None]).dictionary_encode(),
+        pa.array([4, None]).dictionary_encode(),
+    ):
+        assert as_text(column).to_pylist() == ["4", None]
+    assert as_text(pa.array([2.5])).to_pylist() == ["2.5"]
+
+
+def test_split_columns() -> None:
+    dates = pa.array(["2016-01-31", "2016-01-31 00:00:00", "2016-01-31", "2016-01-31"])
+    times = pa.array(["13:45:00", "1345", "9:05", None])
+    joined = join_date_and_time(dates, times)
+    assert joined.to_pylist() == ["2016-01-31 13:45:00", "2016-01-31 13:45", "2016-01-31 09:05", "2016-01-31"]
