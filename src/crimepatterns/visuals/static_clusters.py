@@ -21,6 +21,7 @@ __all__ = ["cluster_map"]
 
 _LEGEND_WIDTH = 2.5
 _NUMBER_SIZE = 8.5
+_SMALLEST = 0.06
 
 
 def cluster_map(
@@ -71,18 +72,30 @@ def cluster_map(
         sheet.map.add_collection(
             PatchCollection(patches, facecolor=ACCENT, edgecolor=HOT[-1], linewidths=0.5, zorder=4), autolim=False
         )
+        _dot_small(sheet, summary)
         top = summary.head(listed)
         _number(sheet, top)
         _list(sheet, top)
     return sheet.figure
 
 
+def _dot_small(sheet: MapSheet, summary: gpd.GeoDataFrame) -> None:
+    """Put a dot on clusters that would be too small to see at this scale."""
+    shapes = summary.geometry.to_numpy()
+    small = shapes[np.sqrt(shapely.area(shapes)) < _SMALLEST * _metres_per_inch(sheet)]
+    x, y = shapely.get_coordinates(shapely.point_on_surface(small)).T
+    sheet.map.scatter(x, y, s=15, color=ACCENT, edgecolors=HOT[-1], linewidths=0.5, zorder=4)
+
+
+def _metres_per_inch(sheet: MapSheet) -> float:
+    west, east = sheet.map.get_xlim()
+    return float((east - west) / (sheet.map.get_position().width * sheet.figure.get_size_inches()[0]))
+
+
 def _number(sheet: MapSheet, top: gpd.GeoDataFrame) -> None:
     """Write numbers beside their clusters, moved apart where they would overlap, with a thin line back."""
     anchors = shapely.get_coordinates(shapely.point_on_surface(top.geometry.to_numpy()))
-    west, east = sheet.map.get_xlim()
-    metres_per_inch = (east - west) / (sheet.map.get_position().width * sheet.figure.get_size_inches()[0])
-    places = _spread(anchors, 0.24 * metres_per_inch)
+    places = _spread(anchors, 0.24 * _metres_per_inch(sheet))
     halo = [patheffects.withStroke(linewidth=2.4, foreground="white")]
     for number, anchor, place in zip(top["cluster"], anchors, places, strict=True):
         sheet.map.plot(*zip(anchor, place, strict=True), color=INK, linewidth=0.6, zorder=6, path_effects=halo)

@@ -12,7 +12,7 @@ from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import PatternError
 from crimepatterns.visuals.legends import key_ramp, key_rows, key_title
 from crimepatterns.visuals.map_sheet import MapSheet, draw_cells, map_sheet
-from crimepatterns.visuals.names import category_label, run_note
+from crimepatterns.visuals.names import category_label, model_label, run_note
 from crimepatterns.visuals.palette import HOT, LAND, SEQUENTIAL, figure_style
 
 __all__ = ["forecast_map", "hot_spot_map", "significance_map"]
@@ -113,7 +113,7 @@ def forecast_map(forecast: Forecast, *, period: int = 0, run_date: str = "") -> 
             title=f"Expected {category_label(forecast.category)} in {forecast.grid.area.name}",
             subtitle=f"{span} · {expected.sum():,.0f} incidents expected in all",
             caption=(
-                f"Model {forecast.model}, issued {forecast.issued_at:%Y-%m-%d}, on {_cells(forecast.grid)}. "
+                f"{model_label(forecast.model)}, issued {forecast.issued_at:%Y-%m-%d}, on {_cells(forecast.grid)}. "
                 f"Square-root colour scale. A forecast of places and times, not of people.{run_note(run_date)}"
             ),
         )

@@ -51,7 +51,7 @@ def any_discovery(mean: float, *, maps: int, grid: Grid, seed: int) -> float:
 
 @pytest.mark.parametrize("mean", [0.02, 0.05, 0.2, 1.0])
 def test_chance_alone_rarely_gives_a_hot_spot(plain_area: StudyArea, mean: float) -> None:
-    grid = Grid.square(plain_area, cell_size_m=50)  # 10,000 cells
+    grid = Grid.square(plain_area, cell_size_m=80)  # 3,969 cells
     assert any_discovery(mean, maps=1000, grid=grid, seed=11) <= 0.07
 
 

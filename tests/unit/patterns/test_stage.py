@@ -1,0 +1,107 @@
+"""The pattern stage and the figure stage on a small invented city, from raw records to PNG files."""
+
+import json
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from crimepatterns import find_clusters, hot_spots
+from crimepatterns.city import City
+from crimepatterns.config import load_settings
+from crimepatterns.data_processing import clean, ingest
+from crimepatterns.errors import ConfigError, PatternError
+from crimepatterns.pattern_analysis import find_patterns
+from crimepatterns.store.layers import read_layer, read_surface
+from crimepatterns.visualization import visualize
+
+pytestmark = pytest.mark.slow
+
+OVERRIDES = {
+    "source": {"incidents": 5000, "years": 1},
+    "grid": {"cell_size_m": 400},
+    "forecast": {"categories": ["theft", "burglary"]},
+    "patterns": {"density_cell_m": 200, "dbscan_min_incidents": 8},
+}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    chosen = load_settings(overrides={**OVERRIDES, "root": str(tmp_path_factory.mktemp("city"))})
+    ingest(chosen)
+    clean(chosen)
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def summary(settings):
+    return find_patterns(settings)
+
+
+def test_layers_carry_their_facts(settings, summary) -> None:
+    city = City(settings)
+    assert json.loads(json.dumps(summary)) == summary
+    assert set(summary["categories"]) == {"theft", "burglary", "all"}
+    assert len(summary["outputs"]) == 3 * 4
+    assert all((settings.root / path).exists() for path in summary["outputs"])
+    for name in ("theft", "all"):
+        folder = city.layout.patterns / name
+        density, facts = read_surface(folder / "density.parquet", city.area)
+        assert {"as_of", "window", "category", "parameters", "run_date", "sentence", "city"} <= set(facts)
+        assert (density.values * density.grid.area_km2).sum() == pytest.approx(facts["incidents"])
+        gi_star, _ = read_surface(folder / "gi_star.parquet", city.area)
+        assert (gi_star.q_values <= 0.05).sum() == summary["categories"][name]["gi_star"]["hot_cells"]
+        assert gi_star.times_expected is not None
+        clusters, facts = read_layer(folder / "dbscan.parquet")
+        members, _ = read_layer(folder / "dbscan_members.parquet")
+        assert len(clusters) == summary["categories"][name]["dbscan"]["clusters"]
+        assert members.groupby("cluster").size().tolist() == clusters["incidents"].tolist()
+        assert members["id"].is_unique
+        assert len(members) == facts["parameters"]["clustered"]
+
+
+def test_the_window_counts_only_its_own_days(settings, summary) -> None:
+    city = City(settings)
+    recent = find_patterns(
+        settings.model_copy(update={"patterns": settings.patterns.model_copy(update={"window_days": 60})})
+    )
+    assert recent["categories"]["theft"]["incidents"] < summary["categories"]["theft"]["incidents"]
+    table = city.incidents.of("theft").table
+    end = city.archive.end
+    inside = (table["occurred_from"] >= end - np.timedelta64(60, "D")).sum()
+    assert recent["categories"]["theft"]["incidents"] == pytest.approx(inside, abs=2)
+    find_patterns(settings)
+
+
+def test_unknown_categories_and_methods_are_refused(settings) -> None:
+    unknown = settings.patterns.model_copy(update={"categories": ("arson",)})
+    with pytest.raises(ConfigError, match="arson"):
+        find_patterns(settings.model_copy(update={"patterns": unknown}))
+    city = City(settings)
+    with pytest.raises(PatternError, match="'gi_star' or 'density'"):
+        hot_spots(city.incidents, city.grid, method="heat")
+
+
+def test_the_python_api_gives_frames(settings) -> None:
+    city = City(settings)
+    thefts = city.incidents.of("theft")
+    tested = hot_spots(thefts, city.grid).to_geodataframe()
+    assert isinstance(tested, gpd.GeoDataFrame)
+    assert {"value", "p_value", "q_value", "times_expected"} <= set(tested.columns)
+    assert hot_spots(thefts, city.grid, method="density").parameters["bandwidth_m"] == 800
+    assert len(find_clusters(thefts, radius_m=150, min_incidents=10).summary) >= 1
+
+
+@pytest.mark.usefixtures("summary")
+def test_figures_are_drawn_and_the_missing_ones_named(settings) -> None:
+    drawn = visualize(settings)
+    names = {path.rsplit("/", 1)[1] for path in drawn["outputs"]}
+    assert {"trend.png", "density_theft.png", "gi_star_all.png", "hours_burglary.png", "seasons_all.png"} <= names
+    assert "run `crimepatterns evaluate` first" in drawn["not_drawn"]["scoreboard_theft"]
+    assert "forecast_theft" in drawn["not_drawn"]
+    for path in drawn["outputs"]:
+        picture = imread(settings.root / path)
+        assert min(picture.shape[:2]) > 400
+        assert picture[..., :3].std() > 0.02
+    json.dumps(drawn)
