@@ -165,7 +165,8 @@ def test_a_target_needs_a_past() -> None:
     "name",
     [
         "race", "share_black", "pct-hispanic", "MedianIncome", "perCapitaIncome", "ethnicity", "white_share",
-        "religion", "muslim", "nationality", "foreign_born", "poverty_rate", "below_poverty", "PCT_ASIAN", "hardship_index",
+        "religion", "muslim", "nationality", "foreign_born", "poverty_rate", "below_poverty", "PCT_ASIAN",
+        "hardship_index",
     ],
 )  # fmt: skip
 def test_audit_columns_are_refused_by_name(name: str) -> None:
