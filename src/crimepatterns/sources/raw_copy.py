@@ -73,8 +73,9 @@ def copy_file(
     counted = _Counted(table)
     # A shapefile is several files; its table is written instead.
     if dropped or path.suffix.lower() == ".shp":
+        rest = counted.select(columns, as_text=kind == "excel")
         name, kind = f"{digest[:12]}-{_plain(path.stem)}.parquet", "parquet"
-        copy = store.write(name, lambda target: write_batches(target, counted.select(columns)))
+        copy = store.write(name, lambda target: write_batches(target, rest))
     else:
         name = f"{digest[:12]}-{_plain(path.name)}"
         if table.rows is None:
@@ -129,20 +130,24 @@ class _Counted:
         for batch in self._table.batches:
             self.rows += batch.num_rows
 
-    def select(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the batches with these columns only.
+    def select(self, columns: list[str], *, as_text: bool = False) -> Iterator[pa.RecordBatch]:
+        """Yield the batches with these columns only; as text where their types may change from batch to batch.
 
         The text of a row that does not fit the header may hold what was in a dropped column; only its number of
         fields is kept.
         """
         for batch in self._table.batches:
             self.rows += batch.num_rows
-            chosen = batch.select(columns)
+            chosen = _as_text(batch.select(columns)) if as_text else batch.select(columns)
             if UNREADABLE in columns:
                 place = columns.index(UNREADABLE)
                 short = pc.replace_substring_regex(chosen.column(place), r"(?s):.*$", "")
                 chosen = chosen.set_column(place, UNREADABLE, short)
             yield chosen
+
+
+def _as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.record_batch([column.cast(pa.string()) for column in batch.columns], names=batch.schema.names)
 
 
 def _plain(name: str) -> str:

@@ -142,6 +142,10 @@ def read_incidents(folder: Path, area: StudyArea) -> Incidents:
     for name in ("occurred_from", "occurred_until", "known_at"):
         table = table.set_column(table.column_names.index(name), name, table[name].cast(zone))
     frame = table.unify_dictionaries().to_pandas()
+    for name in frame.columns[frame.dtypes == "category"]:
+        # In the order of the alphabet, whatever the order in which the file brought them.
+        words = frame[name].cat.remove_unused_categories()
+        frame[name] = words.cat.reorder_categories(sorted(words.cat.categories))
     return Incidents(frame, area, MappingProxyType(_provenance(folder)))
 
 

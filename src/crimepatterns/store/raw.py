@@ -203,16 +203,13 @@ def copy_bytes(source: Path, target: Path) -> str:
 
 
 def write_batches(target: Path, batches: Iterable[pa.RecordBatch]) -> str:
-    """Write a stream of batches as Parquet; return the sha256 of the file.
-
-    Batches may differ in how they hold a column; where they do, the column is written as text.
-    """
+    """Write a stream of batches of one schema as Parquet; return the sha256 of the file."""
     writer: pq.ParquetWriter | None = None
     try:
         for batch in batches:
             if writer is None:
                 writer = pq.ParquetWriter(target, batch.schema, compression="zstd")
-            writer.write_batch(_like(batch, writer.schema))
+            writer.write_batch(batch)
     finally:
         if writer is not None:
             writer.close()
@@ -225,7 +222,3 @@ def file_digest(path: Path) -> str:
     """Return the sha256 of a file's content."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _like(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    return batch if batch.schema.equals(schema) else batch.cast(schema)
