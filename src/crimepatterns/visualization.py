@@ -27,6 +27,18 @@ __all__ = ["visualize"]
 
 _TASK = "Drawing figures"
 _ALL = "all"
+_KINDS = (
+    "trend",
+    "density",
+    "gi_star",
+    "clusters",
+    "hours",
+    "seasons",
+    "forecast",
+    "scoreboard",
+    "curve",
+    "calibration",
+)
 
 
 def visualize(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
@@ -60,12 +72,14 @@ def visualize(settings: Settings, *, progress: Progress = silent) -> dict[str, A
             try:
                 figure = draw()
             except (MissingInputError, PatternError) as reason:
-                not_drawn[name] = str(reason)
+                # The summary is read by people and kept in manifests: no folders of this machine in it.
+                not_drawn[name] = str(reason).replace(f"{settings.root}/", "")
                 continue
             figure.savefig(folder / f"{name}.png", dpi=160)
             outputs.append(str(root / f"{name}.png"))
     progress(_TASK, len(figures), len(figures))
-    missed = f"; {len(not_drawn)} could not be drawn: {', '.join(not_drawn)}" if not_drawn else ""
+    kinds = sorted({gallery.kind_of(name) for name in not_drawn})
+    missed = f"; {len(not_drawn)} not drawn ({', '.join(kinds)})" if not_drawn else ""
     return {"sentence": f"{len(outputs)} figures{missed}.", "not_drawn": not_drawn, "outputs": sorted(outputs)}
 
 
@@ -90,6 +104,11 @@ class _Gallery:
             yield f"scoreboard_{name}", partial(self._scoreboard, category)
             yield f"curve_{name}", partial(self._curve, category)
             yield f"calibration_{name}", partial(self._calibration, category)
+
+    @staticmethod
+    def kind_of(name: str) -> str:
+        """Name the kind of a figure: ``gi_star`` for ``gi_star_theft``."""
+        return next(kind for kind in _KINDS if name == kind or name.startswith(f"{kind}_"))
 
     @cached_property
     def run_date(self) -> str:
@@ -153,7 +172,10 @@ class _Gallery:
         return static.seasonality(self._chosen(category), category=category, run_date=self.run_date)
 
     def _forecast_map(self, name: str) -> Figure:
-        forecast, _ = read_forecast(self.city.layout.forecasts / f"{name}.parquet", self.city.area)
+        path = self.city.layout.forecasts / f"{name}.parquet"
+        if not path.exists():
+            raise MissingInputError("there is no forecast yet: run `crimepatterns forecast` first.")
+        forecast, _ = read_forecast(path, self.city.area)
         return static.forecast_map(forecast, run_date=self.run_date)
 
     def _scoreboard(self, category: str) -> Figure:

@@ -104,7 +104,8 @@ def _ground(
     ground = _ground_of(points, radius_m)
     ring = ground.buffer(SURROUNDINGS_M).difference(ground)
     if not incidents.area.polygon.contains(ring):
-        ring = shapely.intersection(ring, incidents.area.polygon)
+        # Cutting out the part of the boundary in question first is far cheaper where the coast is drawn in detail.
+        ring = shapely.intersection(ring, shapely.clip_by_rect(incidents.area.polygon, *ring.bounds))
     centre, reach = shapely.minimum_bounding_circle(ground).centroid, shapely.minimum_bounding_radius(ground)
     near = np.asarray(tree.query_ball_point((centre.x, centre.y), reach + SURROUNDINGS_M), dtype=np.int64)
     shapely.prepare(ring)

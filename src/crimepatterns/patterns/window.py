@@ -36,7 +36,7 @@ class Window:
 def last_days(incidents: Incidents, *, days: int) -> Window:
     """Take the last so many civil days up to the end of the last day on record.
 
-    Where times are known only to the month, the window ends with that month.
+    Where times are known only to the month, the window ends with that month. It never begins before the record does.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def last_days(incidents: Incidents, *, days: int) -> Window:
     end = latest.normalize() + pd.DateOffset(days=1)
     if (table["time_precision"] == "month").any():
         end = max(end, table["occurred_until"].max().normalize())
-    return Window(end - pd.DateOffset(days=days), end)
+    return Window(max(end - pd.DateOffset(days=days), table["occurred_from"].min().normalize()), end)
 
 
 def _day(moment: pd.Timestamp) -> str:

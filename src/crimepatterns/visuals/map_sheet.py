@@ -24,6 +24,7 @@ _MAP_MAX = (6.6, 7.4)
 _GAP = 0.2
 _SHEET_MIN = 6.8
 _PADDING = 0.015
+_VISIBLE_INCHES = 0.003
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,15 @@ class MapSheet:
         In inches; its origin is the lower left corner.
     legend_size : tuple of float
         Width and free height above the scale bar, inches; ``legend_top`` is where to begin.
+    outline : Path
+        Boundary of the study area, as exact as can be seen at this scale.
     """
 
     figure: Figure = field(repr=False)
     map: Axes = field(repr=False)
     legend: Axes = field(repr=False)
     legend_size: tuple[float, float]
+    outline: Path = field(repr=False)
 
     @property
     def legend_top(self) -> float:
@@ -80,8 +84,9 @@ def map_sheet(area: StudyArea, *, title: str, subtitle: str, caption: str, legen
     axes.set_axis_off()
     legend = frame.sheet(width - legend_width, 0.0, legend_width, height)
     furniture = _scale_bar(legend, inches_per_metre, legend_width)
-    _ground(axes, area)
-    return MapSheet(frame.figure, axes, legend, (legend_width, height - furniture))
+    outline = _drawable(area.polygon, inches_per_metre)
+    _ground(axes, area, outline, inches_per_metre)
+    return MapSheet(frame.figure, axes, legend, (legend_width, height - furniture), outline)
 
 
 def draw_cells(
@@ -117,8 +122,7 @@ def draw_cells(
         cells = PolyCollection(rings, array=values[kept], cmap=colours, norm=norm, linewidths=0.15, zorder=2)
         cells.set_edgecolor("face")
         drawn = sheet.map.add_collection(cells, autolim=False)
-    outline = PathPatch(polygon_path(grid.area.polygon), transform=sheet.map.transData)
-    drawn.set_clip_path(outline)
+    drawn.set_clip_path(PathPatch(sheet.outline, transform=sheet.map.transData))
 
 
 def polygon_path(shape: shapely.Geometry) -> Path:
@@ -133,11 +137,16 @@ def polygon_path(shape: shapely.Geometry) -> Path:
     return Path.make_compound_path(*[Path(shapely.get_coordinates(ring), closed=True) for ring in rings])
 
 
-def _ground(axes: Axes, area: StudyArea) -> None:
-    outline = polygon_path(area.polygon)
+def _drawable(polygon: shapely.Geometry, inches_per_metre: float) -> Path:
+    return polygon_path(shapely.simplify(polygon, _VISIBLE_INCHES / inches_per_metre, preserve_topology=False))
+
+
+def _ground(axes: Axes, area: StudyArea, outline: Path, inches_per_metre: float) -> None:
     axes.add_patch(PathPatch(outline, facecolor=LAND, edgecolor="none", zorder=1))
     if not area.neighbourhoods.empty:
-        lines = shapely.get_parts(shapely.boundary(area.neighbourhoods.geometry.to_numpy()))
+        step = _VISIBLE_INCHES / inches_per_metre
+        rough = shapely.simplify(area.neighbourhoods.geometry.to_numpy(), step, preserve_topology=False)
+        lines = shapely.get_parts(shapely.boundary(rough))
         inner = [shapely.get_coordinates(line) for line in lines]
         axes.add_collection(LineCollection(inner, colors="white", linewidths=0.55, alpha=0.75, zorder=3), autolim=False)
     axes.add_patch(PathPatch(outline, facecolor="none", edgecolor=INK, linewidth=0.8, zorder=5))

@@ -135,11 +135,12 @@ def _list(sheet: MapSheet, top: gpd.GeoDataFrame) -> None:
     height = key_title(sheet, sheet.legend_top, ["Largest clusters"])
     step = min(0.42, (sheet.legend_size[1] - 0.4) / len(top))
     for row in top.itertuples():
-        place = place_label(row.neighbourhood) or "Cluster"
-        times = "alone" if np.isnan(row.times_surroundings) else f"{row.times_surroundings:,.1f}x around"
-        sheet.legend.text(0.16, height, str(row.cluster), fontsize=8.5, fontweight="bold", ha="right", va="top")
-        sheet.legend.text(0.28, height, place, fontsize=8.5, va="top")
+        count = f"{row.incidents:,} incidents"
         places = f"{row.distinct_places:,} place{'' if row.distinct_places == 1 else 's'}"
-        facts = f"{row.incidents:,} incidents · {places} · {times}"
-        sheet.legend.text(0.28, height - 0.16, facts, fontsize=7.2, color=MUTED, va="top")
+        times = "alone" if np.isnan(row.times_surroundings) else f"{row.times_surroundings:,.1f}x around"
+        heading = place_label(row.neighbourhood) or count
+        facts = [count, places, times] if row.neighbourhood else [places, times]
+        sheet.legend.text(0.16, height, str(row.cluster), fontsize=8.5, fontweight="bold", ha="right", va="top")
+        sheet.legend.text(0.28, height, heading, fontsize=8.5, va="top")
+        sheet.legend.text(0.28, height - 0.16, " · ".join(facts), fontsize=7.2, color=MUTED, va="top")
         height -= step

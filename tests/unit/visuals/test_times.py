@@ -89,6 +89,7 @@ def test_a_window_ends_with_the_last_day_or_month_on_record(make_town_incidents)
     assert (window.end - window.start).days == 30
     monthly = make_town_incidents(100, start="2023-01-01", days=40, precision="month")
     assert str(last_days(monthly, days=59)) == "1 Jan 2023 to 28 Feb 2023"
+    assert last_days(daily, days=365).start == daily.table["occurred_from"].min().normalize()
     with pytest.raises(PatternError, match="at least one incident"):
         last_days(daily.of("nothing"), days=30)
     half_open = Window(last, window.end).of(daily)
