@@ -32,6 +32,10 @@ help: ## List the targets
 .PHONY: setup
 setup: .make/environment ## Set up the Python environment from the hashed lock
 
+.PHONY: frontend
+frontend: .make/environment ## Build the web page's bundle, if its sources changed
+	@$(BIN)/python deployment/app/build_frontend.py
+
 .PHONY: setup-system
 setup-system: ## Install Chromium, PostgreSQL and Prometheus for the tests (root on Debian; elsewhere says so)
 	@bash tools/setup_system.sh
@@ -39,7 +43,7 @@ setup-system: ## Install Chromium, PostgreSQL and Prometheus for the tests (root
 # -- using it --------------------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: .make/environment ## Do everything on the embedded city (or CONFIG=config/cities/chicago.yaml)
+run: frontend ## Do everything on the embedded city (or CONFIG=config/cities/chicago.yaml), then serve the page
 	@$(BIN)/crimepatterns run $(if $(CONFIG),--config $(CONFIG))
 
 # -- checking it -----------------------------------------------------------------------------------------------------
@@ -52,12 +56,20 @@ check: .make/environment ## Lint, format, types, layers: what a commit must pass
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
 .PHONY: test
-test: setup-system .make/environment ## Set up and run every test (REQUIRE=all: a skip is a failure)
+test: setup-system frontend ## Set up and run every test (REQUIRE=all: a skip is a failure)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
 
 .PHONY: test-fast
-test-fast: .make/environment ## The tests that take under two minutes together
+test-fast: frontend ## The tests that take under two minutes together
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow and not chromium'
+
+.PHONY: bench
+bench: .make/environment ## Measure speed and memory against peers, as ratios in one run (minutes)
+	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+
+.PHONY: drill
+drill: .make/environment ## Kill the pipeline at random moments twenty times and check what is left (minutes)
+	@$(BIN)/python benchmarks/drills/kill_pipeline.py
 
 .PHONY: validate
 validate: .make/environment ## Long statistical validations: size of the significance tests (minutes)

@@ -280,7 +280,7 @@ def _utm(lon: str, lat: str, meridian: int) -> str:
         {0.9996 * radius!r} * (xi + {series_y}) AS y"""
 
 
-def _met(reached: bool) -> str:  # noqa: FBT001
+def _met(reached: bool) -> str:
     return "met" if reached else "not met"
 
 

@@ -1,5 +1,6 @@
 """Fixtures, and the rule that a skip fails where everything is required."""
 
+import fcntl
 import os
 import re
 from collections import Counter
@@ -50,3 +51,28 @@ def chromium() -> str:
     if not Path(path).exists():
         pytest.skip("Chromium is missing (make setup-system, as root on Debian)")
     return path
+
+
+SMALL_CITY = {
+    "source": {"incidents": 12_000, "years": 2},
+    "forecast": {"categories": ["burglary", "theft"], "tuning_candidates": 1, "tuning_folds": 2, "max_rows": 40_000},
+    "evaluation": {"select_origins": 13, "judge_origins": 13, "simulations": 20},
+    "grid": {"cell_size_m": 400},
+}
+
+
+@pytest.fixture(scope="session")
+def small_city_run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Settings of a small synthetic city on which the whole pipeline has really run, once per test session."""
+    from crimepatterns.config import load_settings
+    from crimepatterns.operations.pipeline import run_all
+
+    common = tmp_path_factory.getbasetemp()
+    root = (common.parent if os.environ.get("PYTEST_XDIST_WORKER") else common) / "small-city"
+    root.mkdir(exist_ok=True)
+    settings = load_settings(overrides={**SMALL_CITY, "root": str(root)})
+    # Test workers share the run: the first one makes it, the others wait and find it unchanged.
+    with (root / "session.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run_all(settings)
+    return settings

@@ -89,9 +89,8 @@ def run_and_kill(root: Path, after_s: float) -> str:
 
 def check(root: Path) -> list[str]:
     """Open everything that is not a hidden temporary file."""
-    from crimepatterns.store.models import load_model
-
     from crimepatterns.errors import CrimePatternsError
+    from crimepatterns.store.models import load_model
 
     problems = []
     for path in sorted(root.rglob("*")):

@@ -19,9 +19,11 @@ _HOMES = {
     "Scorecard": "crimepatterns.domain.scorecard",
     "StudyArea": "crimepatterns.domain.area",
     "Surface": "crimepatterns.domain.surface",
+    "build_features": "crimepatterns.feature_engineering",
     "clean": "crimepatterns.data_processing",
     "evaluate": "crimepatterns.model_evaluation",
     "find_clusters": "crimepatterns.pattern_analysis",
+    "forecast": "crimepatterns.forecasting",
     "hot_spots": "crimepatterns.pattern_analysis",
     "ingest": "crimepatterns.data_processing",
     "load_settings": "crimepatterns.config",
@@ -29,6 +31,7 @@ _HOMES = {
     "plan": "crimepatterns.planning",
     "rolling": "crimepatterns.domain.folds",
     "run_all": "crimepatterns.operations.pipeline",
+    "train": "crimepatterns.model_training",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # built from one table, pinned by a test

@@ -1,4 +1,4 @@
-"""The command line: one command per stage, `run` for all of them.
+"""The command line: one command per stage, `run` for all of them, `serve` for the page.
 
 Nothing heavy is imported here, so that ``crimepatterns --help`` answers at once.
 """
@@ -31,6 +31,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+model_app = typer.Typer(help="Look after stored models.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
 
 Config = Annotated[
     Path | None,
@@ -96,6 +98,12 @@ def patterns(config: Config = None, change: Change = None, as_json: AsJson = Fal
     _stage("patterns", config, change, as_json=as_json, force=force)
 
 
+@app.command(epilog="Example: crimepatterns train --set 'forecast.categories=[burglary]'")
+def train(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Tune and fit the learners, and store each with its metrics, settings and card."""
+    _stage("train", config, change, as_json=as_json, force=force)
+
+
 @app.command(epilog="Example: crimepatterns evaluate --report")
 def evaluate(
     config: Config = None,
@@ -110,6 +118,33 @@ def evaluate(
     _stage("judge" if report else "evaluate", config, change, as_json=as_json, force=force)
 
 
+@app.command(epilog="Example: crimepatterns forecast --as-of 2025-10-01")
+def forecast(
+    config: Config = None,
+    change: Change = None,
+    as_json: AsJson = False,
+    force: Force = False,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="Forecast from this day. Default: the last day.")
+    ] = None,
+) -> None:
+    """Forecast the next period by every model."""
+    options = {} if as_of is None else {"as_of": as_of}
+    _stage("forecast", config, change, as_json=as_json, force=force, options=options)
+
+
+@app.command(epilog="Example: crimepatterns plan --set plan.units=10")
+def plan(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Choose places and hours for the patrols there are."""
+    _stage("plan", config, change, as_json=as_json, force=force)
+
+
+@app.command(epilog="Example: crimepatterns visualize --config config/cities/chicago.yaml")
+def visualize(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Draw the figures."""
+    _stage("visualize", config, change, as_json=as_json, force=force)
+
+
 # -- everything, and the page ----------------------------------------------------------------------------------------
 
 
@@ -119,8 +154,9 @@ def run(
     change: Change = None,
     as_json: AsJson = False,
     force: Force = False,
+    serve_page: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the web page when done.")] = True,
 ) -> None:
-    """Do everything that is there so far: from raw records to hot spots and the scoreboard."""
+    """Do everything: from raw records to figures, then serve the web page."""
     from crimepatterns.operations.pipeline import run_all
 
     settings = _settings(config, change)
@@ -130,6 +166,14 @@ def run(
         print_json({"city": settings.city, "stages": [outcome_facts(outcome) for outcome in outcomes]})
         return
     print_table(settings.title, outcomes)
+    if serve_page:
+        _serve(settings)
+
+
+@app.command(epilog="Example: crimepatterns serve --set serving.port=8080")
+def serve(config: Config = None, change: Change = None) -> None:
+    """Serve the web page on this machine."""
+    _serve(_settings(config, change))
 
 
 # -- care of data and models -----------------------------------------------------------------------------------------
@@ -150,6 +194,23 @@ def forget(
         print_json(summary)
     else:
         say(str(summary["sentence"]))
+
+
+@model_app.command("export", epilog="Example: crimepatterns model export default-burglary-random_forest --to exported")
+def model_export(
+    name: Annotated[str, typer.Argument(help="Folder name below models/.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write into; not one that is served.")],
+    format: Annotated[  # noqa: A002  # the option's public name
+        Literal["joblib"], typer.Option("--format", help="joblib writes trained_model.pkl and model_pipeline.pkl.")
+    ] = "joblib",
+    version: Annotated[str | None, typer.Option("--version", help="Default: the newest.")] = None,
+) -> None:
+    """Write a stored model as pickle files for other programs; this product never reads them back."""
+    from crimepatterns.store.models import export_joblib, find_version
+
+    written = export_joblib(find_version(Path("models"), name, version), to)
+    complain(f"Pickle files ({format}) run code when they are loaded: open them only where you trust their origin.")
+    say("\n".join(str(path) for path in written))
 
 
 @app.command("settings", epilog="Example: crimepatterns settings --config config/cities/chicago.yaml")
@@ -214,6 +275,12 @@ def _stage(
         print_json({"city": settings.city, **outcome_facts(outcome)})
     else:
         print_table(settings.title, [outcome])
+
+
+def _serve(settings: "Settings") -> None:
+    from crimepatterns.serving.run import serve as serve_page
+
+    serve_page(settings)
 
 
 def _fail(error: CrimePatternsError, *, code: int) -> None:

@@ -67,13 +67,15 @@ def print_table(title: str, outcomes: list["StageOutcome"]) -> None:
     """Print one row per stage: how long it took, and its result in a sentence."""
     from rich.table import Table
 
+    from crimepatterns.operations.sentences import sentence_of
+
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("Stage", no_wrap=True)
     table.add_column("Time", justify="right", no_wrap=True)
     table.add_column("Result")
     for outcome in outcomes:
         took = "unchanged" if outcome.skipped else f"{outcome.seconds:.1f} s"
-        table.add_row(outcome.name, took, str(outcome.summary.get("sentence", "")))
+        table.add_row(outcome.name, took, sentence_of(outcome.name, outcome.summary))
     Console().print(table)
 
 

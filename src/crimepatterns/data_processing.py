@@ -24,7 +24,7 @@ from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.errors import CrimePatternsError, SchemaError, StudyAreaError
 from crimepatterns.reports.cleaning import cleaning_page
 from crimepatterns.sources.local_file import UNREADABLE, LocalFiles, read_file
-from crimepatterns.sources.raw_copy import copy_file, copy_table
+from crimepatterns.sources.raw_copy import as_text_batch, copy_file, copy_table
 from crimepatterns.sources.registry import open_source
 from crimepatterns.store.areas import read_study_area, write_study_area
 from crimepatterns.store.atomic import replacing_folder, write_json, write_text
@@ -334,6 +334,8 @@ def _erase(settings: Settings, layout: Layout, store: RawStore, entries: Sequenc
         gone = sum(int(mark.sum()) for mark in marks)
         if gone:
             staying = (batch.filter(pa.array(~mark)) for batch, mark in zip(part.read(), marks, strict=True))
+            if entry.format == "excel":
+                staying = (as_text_batch(batch) for batch in staying)
             store.erase(entry, staying, rows=gone)
             erased += gone
     return erased

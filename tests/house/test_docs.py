@@ -61,7 +61,9 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("target", ["run", "test", "check", "docs", "help", "test-fast", "setup-system"])
+@pytest.mark.parametrize(
+    "target", ["run", "test", "check", "bench", "drill", "docs", "help", "test-fast", "setup-system"]
+)
 def test_the_makefile_documents_itself(target: str) -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{target}:.*## \S", makefile, re.MULTILINE)

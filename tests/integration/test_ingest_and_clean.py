@@ -204,7 +204,7 @@ def test_personal_columns_stay_where_they_are_kept_by_name(city: Callable[..., S
     assert set(City(settings).incidents.table["Victim Name"]) == {PERSON}
 
 
-@pytest.mark.parametrize("name", ["a.csv", "e.parquet"])
+@pytest.mark.parametrize("name", ["a.csv", "d.zip", "e.parquet", "f.xlsx", "g.geojson"])
 def test_forget_erases_everywhere(city: Callable[..., Settings], tmp_path: Path, name: str) -> None:
     table = records(120)
     FORMATS[name](table, tmp_path / name)

@@ -64,7 +64,7 @@ def civil_clock(timezone: str) -> CivilClock:
     days = pd.date_range(_FIRST, _LAST, freq="D", tz="UTC").as_unit("us")
     by_day = _offsets(days, timezone)
     changes: list[int] = []
-    for i in np.flatnonzero(np.diff(by_day)):
+    for i in map(int, np.flatnonzero(np.diff(by_day))):
         minutes = pd.date_range(days[i], days[i + 1], freq="min").as_unit("us")
         by_minute = _offsets(minutes, timezone)
         changes += [int(minutes.asi8[j + 1]) for j in np.flatnonzero(np.diff(by_minute))]

@@ -75,7 +75,6 @@ class SeenBefore:
 
     def __init__(self) -> None:
         self._runs: list[Hashes] = []
-        # Fingerprints whose first bits nobody had before are new; only the others are searched for.
         self._prefixes = np.zeros(1 << _PREFIX_BITS, dtype=bool)
 
     def add(self, hashes: Hashes) -> NDArray[np.int64]:
@@ -86,22 +85,30 @@ class SeenBefore:
         ndarray of int64, shape (n,)
             0 at the first occurrence.
         """
+        # Only a fingerprint that shares its first bits with an earlier one, or is there twice in this call, can have
+        # come before; all others are new.
+        ordered = np.sort(hashes)
+        prefix = (hashes >> np.uint64(64 - _PREFIX_BITS)).astype(np.intp)
+        maybe = self._prefixes[prefix]
+        twice = ordered[1:][ordered[1:] == ordered[:-1]]
+        if twice.size:
+            maybe |= twice[np.minimum(np.searchsorted(twice, hashes), len(twice) - 1)] == hashes
+        counts = np.zeros(len(hashes), dtype=np.int64)
+        rows = np.flatnonzero(maybe)
+        counts[rows] = self._count(hashes[rows])
+        self._prefixes[prefix] = True
+        self._remember(ordered)
+        return counts
+
+    def _count(self, hashes: Hashes) -> NDArray[np.int64]:
         order = np.argsort(hashes, kind="stable")
         ordered = hashes[order]
         starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(ordered) else np.zeros(0, int)
         before = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.append(starts, len(ordered))))
-        prefix = (ordered >> np.uint64(64 - _PREFIX_BITS)).astype(np.int64)
-        maybe = np.flatnonzero(self._prefixes[prefix])
-        asked = ordered[maybe]
         for run in self._runs:
-            low = np.searchsorted(run, asked)
-            met = np.flatnonzero(run[np.minimum(low, len(run) - 1)] == asked)
-            if met.size:
-                before[maybe[met]] += np.searchsorted(run, asked[met], side="right") - low[met]
-        self._prefixes[prefix] = True
+            before += np.searchsorted(run, ordered, side="right") - np.searchsorted(run, ordered)
         counts = np.empty(len(hashes), dtype=np.int64)
         counts[order] = before
-        self._remember(ordered)
         return counts
 
     def _remember(self, ordered: Hashes) -> None:

@@ -131,7 +131,8 @@ def _bars(months: Mapping[str, int]) -> str:
         f'height="{60 * count / top:.2f}"><title>{month}: {count:,}</title></rect>'
         for i, (month, count) in enumerate(months.items())
     )
-    first, last = next(iter(months)), next(reversed(months))
+    names = list(months)
+    first, last = names[0], names[-1]
     caption = f"Incidents per month, {first} to {last}; the highest is {top:,}."
     return (
         f'<figure><svg viewBox="0 0 100 60" preserveAspectRatio="none" role="img" aria-label="{caption}">{bars}</svg>'

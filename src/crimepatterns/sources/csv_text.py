@@ -1,7 +1,7 @@
 """Delimited text of any delimiter and encoding, plain or packed, streamed as text columns.
 
-Values arrive as text, untouched; an empty one arrives as null. A row whose number of fields differs from the header's is not lost: it arrives as a
-row of nulls with its text in the column `UNREADABLE`, so that cleaning can account for it.
+Values arrive as text, untouched; an empty one arrives as null. A row whose number of fields differs from the header's
+is not lost: it arrives as a row of nulls with its text in the column `UNREADABLE`, so that cleaning can account for it.
 """
 
 import codecs
@@ -29,7 +29,7 @@ __all__ = ["UNREADABLE", "read_csv"]
 UNREADABLE = "_unreadable"
 """Column that holds the text of rows that do not fit the header; null in every other row."""
 
-_BLOCK = 4 << 20
+_BLOCK = 16 << 20
 _SAMPLE = 1 << 18
 _DELIMITERS = (",", ";", "\t", "|")
 _MAX_KEPT_TEXT = 500
@@ -85,7 +85,9 @@ def _batches(
             raise SourceError(_explain(path, member, error)) from error
 
 
-def _member_batches(path: Path, member: str | None, dialect: _Dialect) -> Iterator[pa.RecordBatch]:
+def _member_batches(  # noqa: C901  # one stream from opening to the rows that do not fit
+    path: Path, member: str | None, dialect: _Dialect
+) -> Iterator[pa.RecordBatch]:
     if dialect.only_header:
         return
     odd: list[str] = []
@@ -239,10 +241,10 @@ def _members(path: Path) -> list[str | None]:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
     except _READ_ERRORS as error:
         raise SourceError(f"{path} is a damaged zip archive ({_one_line(error)}): fetch it again.") from error
-    texts: list[str | None] = sorted(name for name in names if name.lower().endswith((".csv", ".tsv", ".txt")))
+    texts = sorted(name for name in names if name.lower().endswith((".csv", ".tsv", ".txt")))
     if not texts:
         raise SourceError(f"{path} holds no .csv, .tsv or .txt file, only {_short(names)}.")
-    return texts
+    return list(texts)
 
 
 @contextmanager

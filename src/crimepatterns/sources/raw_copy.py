@@ -14,7 +14,7 @@ from crimepatterns.sources.local_file import UNREADABLE, LocalFiles, file_format
 from crimepatterns.sources.personal import personal_columns
 from crimepatterns.store.raw import RawEntry, RawStore, copy_bytes, file_digest, write_batches
 
-__all__ = ["copy_file", "copy_table"]
+__all__ = ["as_text_batch", "copy_file", "copy_table"]
 
 
 def copy_file(
@@ -119,6 +119,11 @@ def copy_table(store: RawStore, table: RawTable, *, key: str, name: str, origin:
     )
 
 
+def as_text_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Write every column as text, for formats whose types may change from batch to batch."""
+    return pa.record_batch([column.cast(pa.string()) for column in batch.columns], names=batch.schema.names)
+
+
 class _Counted:
     """Passes batches on and counts their rows."""
 
@@ -138,16 +143,12 @@ class _Counted:
         """
         for batch in self._table.batches:
             self.rows += batch.num_rows
-            chosen = _as_text(batch.select(columns)) if as_text else batch.select(columns)
+            chosen = as_text_batch(batch.select(columns)) if as_text else batch.select(columns)
             if UNREADABLE in columns:
                 place = columns.index(UNREADABLE)
                 short = pc.replace_substring_regex(chosen.column(place), r"(?s):.*$", "")
                 chosen = chosen.set_column(place, UNREADABLE, short)
             yield chosen
-
-
-def _as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
-    return pa.record_batch([column.cast(pa.string()) for column in batch.columns], names=batch.schema.names)
 
 
 def _plain(name: str) -> str:

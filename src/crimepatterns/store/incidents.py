@@ -85,7 +85,7 @@ class IncidentWriter:
         months : ndarray of int64, shape (n,)
             Months since January 1970, ascending.
         """
-        starts = np.flatnonzero(np.append(True, months[1:] != months[:-1])) if len(months) else []
+        starts: list[int] = np.flatnonzero(np.diff(months, prepend=months[:1] - 1)).tolist()
         for start, end in zip(starts, [*starts[1:], len(months)], strict=False):
             month = int(months[start])
             self._waiting.setdefault(month, []).append(batch.slice(start, end - start))

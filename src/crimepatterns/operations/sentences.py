@@ -1,0 +1,78 @@
+"""One sentence per finished stage, for the table that ends a run."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["sentence_of"]
+
+
+def sentence_of(stage: str, summary: Mapping[str, Any]) -> str:
+    """Say what a stage found; a sentence of its own wins over ours.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage.
+    summary : mapping
+        What the stage returned.
+    """
+    if "sentence" in summary:
+        return str(summary["sentence"])
+    teller = _TELLERS.get(stage)
+    return "" if teller is None else teller(summary)
+
+
+def _ingest(summary: Mapping[str, Any]) -> str:
+    dropped = summary["dropped_personal_columns"]
+    personal = f"; dropped as personal: {', '.join(map(str, dropped))}" if dropped else ""
+    return f"{summary['rows']:,} rows from {_many(summary['files'], 'file')}{personal}."
+
+
+def _clean(summary: Mapping[str, Any]) -> str:
+    rejected = sum(summary["rejected"].values())
+    share = rejected / summary["rows_in"] if summary["rows_in"] else 0.0
+    return (
+        f"{summary['kept']:,} of {summary['rows_in']:,} rows kept, {rejected:,} rejected ({share:.1%}), "
+        f"{str(summary['first'])[:10]} to {str(summary['last'])[:10]}, "
+        f"{_many(len(summary['categories']), 'category', 'categories')}."
+    )
+
+
+def _train(summary: Mapping[str, Any]) -> str:
+    missing = f"; not trained: {', '.join(summary['not_trained'])}" if summary["not_trained"] else ""
+    return (
+        f"{_many(len(summary['models']), 'model')} stored, trained until {str(summary['trained_until'])[:10]}{missing}."
+    )
+
+
+def _evaluate(summary: Mapping[str, Any]) -> str:
+    chosen = ", ".join(f"{category}: {model}" for category, model in summary["champions"].items())
+    return f"{_many(summary['origins'], 'past origin')} of the {summary['span']} span. Champions: {chosen}."
+
+
+def _forecast(summary: Mapping[str, Any]) -> str:
+    start, end = (str(moment)[:10] for moment in summary["period"])
+    expected = ", ".join(f"{category} {facts['expected']:.0f}" for category, facts in summary["categories"].items())
+    return f"{start} to {end}, expected: {expected}."
+
+
+def _plan(summary: Mapping[str, Any]) -> str:
+    return (
+        f"{_many(summary['places'], 'place')}; {summary['expected_in_hours']:.1f} incidents expected in the planned "
+        f"hours, {summary['uncapped_expected_in_hours']:.1f} without the cap per neighbourhood."
+    )
+
+
+def _many(count: int, one: str, more: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+_TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "ingest": _ingest,
+    "clean": _clean,
+    "train": _train,
+    "evaluate": _evaluate,
+    "judge": _evaluate,
+    "forecast": _forecast,
+    "plan": _plan,
+}
