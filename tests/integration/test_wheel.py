@@ -50,11 +50,11 @@ def free_port() -> int:
 
 
 def test_the_wheel_serves_a_page(bare_python: Path, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     where = [bare_python, "-c", "import crimepatterns; print(crimepatterns.__file__)"]
-    found = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
     assert str(PROJECT) not in found
     port = free_port()
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     server = subprocess.Popen(
         [bare_python, "-m", "crimepatterns", "serve", "--set", f"serving.port={port}"],
         cwd=tmp_path,

@@ -29,7 +29,7 @@ __all__ = ["UNREADABLE", "read_csv"]
 UNREADABLE = "_unreadable"
 """Column that holds the text of rows that do not fit the header; null in every other row."""
 
-_BLOCK = 16 << 20
+_BLOCK = 4 << 20
 _SAMPLE = 1 << 18
 _DELIMITERS = (",", ";", "\t", "|")
 _MAX_KEPT_TEXT = 500
