@@ -31,6 +31,7 @@ _HOMES = {
     "plan": "crimepatterns.planning",
     "rolling": "crimepatterns.domain.folds",
     "run_all": "crimepatterns.operations.pipeline",
+    "run_stage": "crimepatterns.operations.pipeline",
     "train": "crimepatterns.model_training",
 }
 

@@ -67,7 +67,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(crimepatterns.__all__) == [
         "City", "Forecast", "Grid", "History", "Incidents", "Panel", "Periods", "Scorecard", "StudyArea", "Surface",
         "__version__", "build_features", "clean", "evaluate", "find_clusters", "forecast", "hot_spots", "ingest",
-        "load_settings", "make_forecaster", "plan", "rolling", "run_all", "train",
+        "load_settings", "make_forecaster", "plan", "rolling", "run_all", "run_stage", "train",
     ]  # fmt: skip
     for name in crimepatterns.__all__:
         assert getattr(crimepatterns, name) is not None

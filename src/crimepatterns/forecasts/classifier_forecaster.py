@@ -44,6 +44,8 @@ class ClassifierForecaster:
         ``build(settings, rows=..., seed=..., jobs=...)`` makes an unfitted classifier.
     candidates : sequence of mapping
         Settings for tuning; the first is the default.
+    trial : mapping
+        Settings that replace those of a candidate while candidates are compared, to save time.
     settings : mapping, optional
         Fixed settings; nothing is tuned then.
     train_periods, max_rows : int
@@ -59,6 +61,7 @@ class ClassifierForecaster:
     name: str
     build: Build
     candidates: Sequence[Mapping[str, Any]]
+    trial: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] | None = None
     train_periods: int = 52
     max_rows: int = 200_000
@@ -122,6 +125,7 @@ class ClassifierForecaster:
             periods,
             build=self.build,
             candidates=tried,
+            trial=self.trial,
             folds=self.tuning_folds,
             rng=rng,
             jobs=self.jobs,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ def tune(
     candidates: Sequence[Mapping[str, Any]],
     folds: int,
     rng: np.random.Generator,
+    trial: Mapping[str, Any] = MappingProxyType({}),
     jobs: int = 1,
     max_rows: int = 50_000,
 ) -> Tuning:
@@ -63,6 +65,8 @@ def tune(
         Settings to try; with one, or too few periods for a fold, the first is taken untried.
     folds : int
     rng : numpy.random.Generator
+    trial : mapping
+        Settings that replace those of each candidate here, such as fewer trees.
     jobs : int
         Threads.
     max_rows : int
@@ -85,7 +89,7 @@ def tune(
     scores = np.empty((len(candidates), len(usable)))
     for i, settings in enumerate(candidates):
         for j, (learn, check) in enumerate(samples):
-            model = build(settings, rows=len(learn), seed=seed, jobs=jobs)
+            model = build({**settings, **trial}, rows=len(learn), seed=seed, jobs=jobs)
             with limited_threads(jobs):
                 model.fit(features.iloc[learn], outcome[learn])
                 scores[i, j] = log_loss(model.predict_proba(features.iloc[check])[:, 1], outcome[check])
