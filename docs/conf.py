@@ -6,7 +6,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 project = "Crime Pattern Analysis"
 author = "The Crime Pattern Analysis developers"
 copyright = "2026, the Crime Pattern Analysis developers"
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax"]
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
 html_theme = "furo"
 html_title = project
 exclude_patterns = ["_build"]
@@ -15,4 +15,3 @@ myst_heading_anchors = 3
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-mathjax_path = ""  # formulas stay readable as text; pages load nothing from elsewhere
