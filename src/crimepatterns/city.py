@@ -10,7 +10,7 @@ from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.history import Archive
 from crimepatterns.domain.incidents import Incidents
-from crimepatterns.errors import ConfigError, MissingInputError
+from crimepatterns.errors import ConfigError, MissingInputError, NotApplicableError
 from crimepatterns.store.areas import read_study_area
 from crimepatterns.store.incidents import read_incidents
 from crimepatterns.store.layout import Layout
@@ -18,6 +18,7 @@ from crimepatterns.store.layout import Layout
 __all__ = ["City", "build_grid"]
 
 _DEFAULT_TARGETS = 4
+_TOO_COARSE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,19 @@ class City:
 
     @cached_property
     def archive(self) -> Archive:
-        """Incidents on the grid, from which histories are cut."""
+        """Incidents on the grid, from which histories are cut.
+
+        Raises
+        ------
+        NotApplicableError
+            If most times are known to the month only: nothing shorter than that can be counted or forecast.
+        """
+        by_month = float((self.incidents.table["time_precision"] == "month").mean())
+        if by_month > _TOO_COARSE:
+            raise NotApplicableError(
+                f"{by_month:.0%} of the times of {self.settings.title} are known to the month only: periods of "
+                f"{self.settings.forecast.horizon_days} days cannot be counted or forecast. Maps and clusters work."
+            )
         return Archive(self.incidents, self.grid, self.settings.forecast.horizon_days)
 
     @property

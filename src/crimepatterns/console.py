@@ -59,6 +59,7 @@ def outcome_facts(outcome: "StageOutcome") -> dict[str, Any]:
         "stage": outcome.name,
         "skipped": outcome.skipped,
         "seconds": outcome.seconds,
+        "impossible": outcome.impossible,
         "summary": dict(outcome.summary),
     }
 
@@ -74,8 +75,8 @@ def print_table(title: str, outcomes: list["StageOutcome"]) -> None:
     table.add_column("Time", justify="right", no_wrap=True)
     table.add_column("Result")
     for outcome in outcomes:
-        took = "unchanged" if outcome.skipped else f"{outcome.seconds:.1f} s"
-        table.add_row(outcome.name, took, sentence_of(outcome.name, outcome.summary))
+        took = "-" if outcome.impossible else "unchanged" if outcome.skipped else f"{outcome.seconds:.1f} s"
+        table.add_row(outcome.name, took, outcome.impossible or sentence_of(outcome.name, outcome.summary))
     Console().print(table)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "GridError",
     "MissingInputError",
     "ModelError",
+    "NotApplicableError",
     "PatternError",
     "SchemaError",
     "SourceError",
@@ -59,6 +60,10 @@ class ForecastError(CrimePatternsError):
 
 class MissingInputError(CrimePatternsError):
     """A stage needs the result of an earlier stage that is not there yet."""
+
+
+class NotApplicableError(CrimePatternsError):
+    """The records cannot carry this stage, such as forecasts of weeks from dates known to the month."""
 
 
 class ArtefactError(CrimePatternsError):

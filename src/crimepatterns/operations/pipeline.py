@@ -9,7 +9,7 @@ from typing import Any
 
 from crimepatterns.config import Settings, settings_digest
 from crimepatterns.domain.protocols import Progress, silent
-from crimepatterns.errors import ArtefactError, MissingInputError
+from crimepatterns.errors import ArtefactError, MissingInputError, NotApplicableError
 from crimepatterns.operations.fingerprints import digest_files, fingerprint, unchanged
 from crimepatterns.operations.locking import city_lock
 from crimepatterns.operations.stages import STAGES, Stage, stage_named
@@ -33,19 +33,42 @@ class StageOutcome:
         Wall-clock time of the run that made the result.
     summary : mapping
         What the stage reported; JSON-able.
+    impossible : str
+        Why these records cannot carry the stage; empty where they can.
     """
 
     name: str
     skipped: bool
     seconds: float
     summary: Mapping[str, Any]
+    impossible: str = ""
 
 
 def run_all(settings: Settings, *, force: bool = False, progress: Progress = silent) -> list[StageOutcome]:
-    """Run every stage in order; see `run_stage`."""
+    """Run every stage in order; see `run_stage`.
+
+    A stage that the records cannot carry is told apart in its outcome (``impossible``), and so is every stage that
+    needs it; the others run.
+    """
     layout = Layout(settings.root, settings.city)
+    outcomes: dict[str, StageOutcome] = {}
     with city_lock(layout.results):
-        return [_run(settings, stage, force=force, progress=progress, options={}) for stage in STAGES]
+        for stage in STAGES:
+            lacking = [name for name in stage.after if name in outcomes and outcomes[name].impossible]
+            if lacking:
+                reason = f"Needs {lacking[0]}, which these records cannot carry."
+                outcomes[stage.name] = StageOutcome(
+                    stage.name, skipped=True, seconds=0.0, summary={}, impossible=reason
+                )
+                continue
+            try:
+                outcomes[stage.name] = _run(settings, stage, force=force, progress=progress, options={})
+            except NotApplicableError as error:
+                _withdraw(layout, stage)
+                outcomes[stage.name] = StageOutcome(
+                    stage.name, skipped=True, seconds=0.0, summary={}, impossible=str(error)
+                )
+    return list(outcomes.values())
 
 
 def run_stage(
@@ -123,6 +146,11 @@ def _run(
     return StageOutcome(stage.name, skipped=False, seconds=seconds, summary=summary)
 
 
+def _withdraw(layout: Layout, stage: Stage) -> None:
+    """Forget that a stage ever finished: its former result is of other records."""
+    (layout.stages / f"{stage.name}.json").unlink(missing_ok=True)
+
+
 def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
     """Digest what a stage reads: the results of earlier stages, and for the first two the user's own files."""
     inputs = {}
@@ -134,6 +162,10 @@ def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
                 f"run `crimepatterns {name}` first, or `crimepatterns run` for everything."
             )
         inputs[name] = manifest["digest"]
+    for name in stage.optional:
+        manifest = stage_manifest(settings, name)
+        if manifest is not None:
+            inputs[name] = manifest["digest"]
     own = {"ingest": settings.source.paths, "clean": _area_files(settings)}.get(stage.name, ())
     if own:
         inputs["files"] = digest_files(sorted({found for path in own for found in _matches(Path(path))}))

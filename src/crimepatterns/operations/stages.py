@@ -32,6 +32,8 @@ class Stage:
         Files and folders the stage leaves, from the city's layout.
     options : tuple of (str, object)
         Keyword arguments for the function.
+    optional : tuple of str
+        Stages whose results it reads if they are there.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Stage:
     after: tuple[str, ...]
     outputs: Callable[[Layout], tuple[Path, ...]]
     options: tuple[tuple[str, Any], ...] = ()
+    optional: tuple[str, ...] = ()
 
     def function(self) -> Callable[..., dict[str, Any]]:
         """Import the stage's function."""
@@ -119,8 +122,9 @@ STAGES: tuple[Stage, ...] = (
         "Drawing figures",
         "crimepatterns.visualization:visualize",
         ("grid", "patterns", "forecast", "plan"),
-        ("clean", "patterns", "evaluate", "forecast"),
+        ("clean", "patterns"),
         lambda layout: (layout.figures,),
+        optional=("evaluate", "judge", "forecast"),
     ),
 )
 """In the order in which `run` takes them."""

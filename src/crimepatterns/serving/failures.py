@@ -1,6 +1,7 @@
 """One table from what went wrong to what the browser is told."""
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -28,6 +29,9 @@ STATUS: tuple[tuple[type[CrimePatternsError], int], ...] = (
 """From exception class to HTTP status; the first class that fits decides."""
 
 
+_NOWHERE = "No such address here: the page is at /, the addresses of the API are listed in /api/openapi.json."
+
+
 def status_of(error: CrimePatternsError) -> int:
     """Return the HTTP status for an error; see `STATUS`."""
     return next(status for kind, status in STATUS if isinstance(error, kind))
@@ -51,10 +55,18 @@ def install_failure_handlers(app: FastAPI, *, root: str) -> None:
     def http(_: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         detail = error.detail if isinstance(error, HTTPException) else "unexpected"
+        if status == 404 and detail == "Not Found":
+            detail = _NOWHERE
         headers = error.headers if isinstance(error, HTTPException) else None
         return JSONResponse({"error": "Http", "detail": detail}, status, headers=dict(headers or {}))
 
+    def request(_: Request, error: Exception) -> Response:
+        problems = error.errors() if isinstance(error, RequestValidationError) else []
+        told = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in problems)
+        return JSONResponse({"error": "Request", "detail": f"The request cannot be read: {told}."}, 422)
+
     app.add_exception_handler(CrimePatternsError, ours)
+    app.add_exception_handler(RequestValidationError, request)
     app.add_exception_handler(HTTPException, http)
 
 

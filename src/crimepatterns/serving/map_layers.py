@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.grid import Grid
+from crimepatterns.errors import MissingInputError
 from crimepatterns.patterns.significance import discoveries
 from crimepatterns.serving.failures import UnknownNameError
 from crimepatterns.serving.geometry import feature_collection, features, to_degrees
@@ -44,6 +45,8 @@ def layer_payload(results: Results, category: Category, layer: str) -> Payload:
         raise UnknownNameError(f"No layer {layer[:60]!r}: choose one of {list(LAYERS)}.")
     stored, make = LAYERS[layer]
     path = results.layer_path(category, stored)
+    if not path.exists():
+        raise MissingInputError(f"No {layer} of {category.label} yet: run `crimepatterns patterns`.")
     sources = [path, results.layout.study_area]
     return results.cache.get((layer, category.slug), sources, lambda: json_payload(make(results, path)))
 
@@ -51,6 +54,10 @@ def layer_payload(results: Results, category: Category, layer: str) -> Payload:
 def forecast_payload(results: Results, category: Category) -> Payload:
     """Return the champion's forecast of a category for the next period; errors as in `layer_payload`."""
     path = results.forecast_path(category)
+    if not path.exists():
+        raise MissingInputError(
+            f"Forecasts of {category.label} are not made: /api/categories tells which categories have one."
+        )
     sources = [path, results.layout.study_area]
     return results.cache.get(("forecast", category.slug), sources, lambda: json_payload(_forecast(results, path)))
 
@@ -58,6 +65,8 @@ def forecast_payload(results: Results, category: Category) -> Payload:
 def plan_payload(results: Results) -> Payload:
     """Return the places of the patrol plan; errors as in `layer_payload`."""
     path = results.plan_path
+    if not path.exists():
+        raise MissingInputError("No patrol plan yet: run `crimepatterns plan`.")
     return results.cache.get("plan", [path], lambda: json_payload(_plan(path)))
 
 

@@ -1,9 +1,8 @@
 """The page, the printable reports, the static files and the health check."""
 
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.templating import Jinja2Templates
 
@@ -44,7 +43,7 @@ def page_routes(results: Results, templates: Jinja2Templates, assets: Assets) ->
 
 def _main_page(router: APIRouter, results: Results, templates: Jinja2Templates, assets: Assets) -> None:
     @router.get("/", response_class=HTMLResponse)
-    def get_page(request: Request, category: Annotated[str | None, Query(max_length=80)] = None) -> Response:
+    def get_page(request: Request, category: str | None = None) -> Response:
         code, chosen = 200, None
         try:
             chosen = results.category(category or None)
@@ -52,9 +51,13 @@ def _main_page(router: APIRouter, results: Results, templates: Jinja2Templates, 
             pass  # an empty city has a page too: it says which command comes next
         except UnknownNameError:
             code, chosen = 404, results.category(None) if results.categories else None
-        context = {**briefing(results, chosen), "bundle": assets.bundle, "version": __version__, "unknown": category}
-        context["unknown"] = category if code == 404 else None
-        return templates.TemplateResponse(request, "index.html", context, status_code=code)
+        context = {**briefing(results, chosen), "bundle": assets.bundle, "version": __version__, "unknown": None}
+        context["unknown"] = str(category)[:80] if code == 404 else None
+        page = templates.get_template("index.html").render(context)
+        answer = respond(request, Payload.of(page.encode(), "text/html; charset=utf-8"))
+        if code != 200:
+            answer.status_code = code
+        return answer
 
 
 def _reports(router: APIRouter, results: Results) -> None:

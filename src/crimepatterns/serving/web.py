@@ -7,6 +7,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from crimepatterns.config import Settings, find_resource
 from crimepatterns.serving.assets import Assets
 from crimepatterns.serving.failures import install_failure_handlers
+from crimepatterns.serving.head import HeadAsGet
 from crimepatterns.serving.headers import SecurityHeaders
 from crimepatterns.serving.names import chance_text, count_text, place_name
 from crimepatterns.serving.results import Results
@@ -53,7 +54,8 @@ def create_app(settings: Settings) -> FastAPI:
     install_failure_handlers(app, root=str(settings.root.resolve()))
     if settings.serving.host in _LOOPBACK:
         # A page elsewhere must not reach a loopback server under a name of its own (DNS rebinding).
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*_LOOPBACK, "testserver"])
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK))
+    app.add_middleware(HeadAsGet)
     app.add_middleware(SecurityHeaders)
     return app
 
