@@ -177,6 +177,7 @@ body { font: 10pt/1.4 "Source Sans 3", "Segoe UI", system-ui, sans-serif; color:
 header { border-bottom: 2px solid #5c1a33; padding-bottom: 2mm; display: flex; justify-content: space-between;
   align-items: end; gap: 6mm }
 h1 { font-size: 19pt; line-height: 1.1; margin: 0 } h2 { font-size: 11.5pt; margin: 5mm 0 1.5mm; color: #5c1a33 }
+h2.first { margin-top: 0 }
 header p { margin: 1mm 0 0 } .when { text-align: right; white-space: nowrap; color: #5d584c }
 .top { display: grid; grid-template-columns: 88mm 1fr; gap: 6mm; margin-top: 3mm }
 svg { width: 100%; height: auto } svg .n { font: 7px system-ui, sans-serif; fill: #23211c }
@@ -196,7 +197,7 @@ footer { margin-top: 4mm; border-top: .5px solid #b8b2a2; padding-top: 1.5mm; fo
 <p class="when">{{ start.strftime("%a %d %b %Y") }} to {{ end.strftime("%a %d %b %Y") }} (exclusive)<br>
 forecast of {{ issued.strftime("%d %b %Y %H:%M %Z") }}</p></header>
 <div class="top"><div>{{ map | safe }}</div><div>
-<h2 style="margin-top:0">What the plan asks for</h2>
+<h2 class="first">What the plan asks for</h2>
 <dl>
 <dt>Places</dt><dd>{{ facts.places }}, together {{ "%.2f" | format(facts.area_share * 100) }} % of the area
 (at most {{ "%g" | format(facts.area_budget * 100) }} %)</dd>

@@ -47,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         docs_url=None,  # both viewers load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,
         openapi_url="/api/openapi.json",
     )
     app.include_router(api_routes(results))
