@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import geopandas as gpd
+import numpy as np
+import pandas as pd
 
 from crimepatterns.config import Settings
 from crimepatterns.domain.area import StudyArea
+from crimepatterns.domain.folds import Spans, spans
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.history import Archive
 from crimepatterns.domain.incidents import Incidents
@@ -19,6 +22,8 @@ __all__ = ["City", "build_grid"]
 
 _DEFAULT_TARGETS = 4
 _TOO_COARSE = 0.5
+_KEPT_FOR_FITTING = 8
+"""Periods before the first origin that shortened spans leave for fitting."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,50 @@ class City:
                 f"{self.settings.forecast.horizon_days} days cannot be counted or forecast. Maps and clusters work."
             )
         return Archive(self.incidents, self.grid, self.settings.forecast.horizon_days)
+
+    @cached_property
+    def matured(self) -> tuple[pd.Timestamp, str]:
+        """The moment up to which outcomes are complete, and a statement of what was known when."""
+        settings, end = self.settings, self.archive.end
+        if settings.source.kind == "file" and settings.columns.known_at is None:
+            delay = settings.cleaning.assumed_delay_days
+            return end - pd.DateOffset(days=int(np.ceil(delay))), (
+                "As-of by assumption: the file has no report dates; "
+                f"incidents count as known {delay:g} days after they ended."
+            )
+        table = self.incidents.table
+        waits = (table["known_at"] - table["occurred_from"]).dt.total_seconds().to_numpy() / 86_400
+        days = int(np.ceil(np.quantile(waits, 0.95)))
+        return end - pd.DateOffset(days=days), (
+            f"Outcomes are scored {days} days after they happened, when 95 % had become known; each forecast saw only "
+            "what was known at its origin."
+        )
+
+    @cached_property
+    def spans(self) -> tuple[Spans, str]:
+        """Fit, select and judge spans as the settings ask, or as much of them as the data allow, with a note if so.
+
+        Raises
+        ------
+        MissingInputError
+            If the data are too short to learn from and to judge.
+        """
+        wanted, horizon = self.settings.evaluation, self.settings.forecast.horizon_days
+        start, end = self.archive.start, self.matured[0]
+        periods = (end.tz_localize(None) - start.tz_localize(None)).days // horizon
+        asked = wanted.select_origins + wanted.judge_origins
+        origins = min(asked, periods - _KEPT_FOR_FITTING)
+        if origins < 2:
+            raise MissingInputError(
+                f"Learning and judging need at least {_KEPT_FOR_FITTING + 2} periods of {horizon} days, found "
+                f"{max(periods, 0)} ({start.date()} to {end.date()}): give more data or set a shorter "
+                "forecast.horizon_days."
+            )
+        select = max(1, min(origins - 1, round(origins * wanted.select_origins / asked)))
+        cut = spans(start, end, horizon_days=horizon, select_origins=select, judge_origins=origins - select)
+        if origins == asked:
+            return cut, ""
+        return cut, f"Data allow only {select} select and {origins - select} judge origins of the {asked} asked for."
 
     @property
     def reported_categories(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from crimepatterns.city import City
 from crimepatterns.config import Settings, settings_digest
-from crimepatterns.domain.folds import Fold, Spans, spans
+from crimepatterns.domain.folds import Fold
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.domain.scorecard import Scorecard
 from crimepatterns.errors import MissingInputError
@@ -31,9 +31,6 @@ from crimepatterns.store.scorecards import write_scorecard
 from crimepatterns.version import __version__
 
 __all__ = ["evaluate"]
-
-_KEPT_FOR_FITTING = 8
-"""Periods before the first origin that a shortened evaluation leaves for fitting."""
 
 
 def evaluate(settings: Settings, *, report: bool = False, progress: Progress = silent) -> dict[str, Any]:
@@ -60,8 +57,7 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
     """
     city = City(settings)
     chosen = _read_choices(city) if report else None
-    matured, as_of = _maturity(city)
-    cut, shortened = _spans(city, matured)
+    cut, shortened = city.spans
     results = _backtests(city, cut.judge if report else cut.select, progress)
     primary = Budget(area_share=settings.evaluation.primary_budget)
     if chosen is None:
@@ -80,7 +76,7 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
         confidence=settings.evaluation.confidence,
         seed=settings.forecast.seed,
         notes={
-            "as_of": as_of,
+            "as_of": city.matured[1],
             "shortened": shortened,
             "champions": {name: champion.model for name, champion in chosen.champions.items()},
             "reasons": {name: champion.reason for name, champion in chosen.champions.items()},
@@ -141,43 +137,6 @@ def _budgets(settings: Settings) -> tuple[Budget, ...]:
     wanted = settings.evaluation
     areas = tuple(Budget(area_share=share) for share in wanted.area_budgets)
     return areas + tuple(Budget(places=places) for places in wanted.place_budgets)
-
-
-def _maturity(city: City) -> tuple[pd.Timestamp, str]:
-    """Return the moment up to which outcomes are complete, and the statement about what was known when."""
-    settings, end = city.settings, city.archive.end
-    if settings.source.kind == "file" and settings.columns.known_at is None:
-        delay = settings.cleaning.assumed_delay_days
-        return end - pd.DateOffset(days=int(np.ceil(delay))), (
-            f"As-of by assumption: the file has no report dates; "
-            f"incidents count as known {delay:g} days after they ended."
-        )
-    table = city.incidents.table
-    waits = (table["known_at"] - table["occurred_from"]).dt.total_seconds().to_numpy() / 86_400
-    days = int(np.ceil(np.quantile(waits, 0.95)))
-    return end - pd.DateOffset(days=days), (
-        f"Outcomes are scored {days} days after they happened, when 95 % had become known; each forecast saw only "
-        "what was known at its origin."
-    )
-
-
-def _spans(city: City, end: pd.Timestamp) -> tuple[Spans, str]:
-    """Cut the spans as the settings ask, or as much of them as the data allow."""
-    wanted, horizon = city.settings.evaluation, city.settings.forecast.horizon_days
-    start = city.archive.start
-    periods = (end.tz_localize(None) - start.tz_localize(None)).days // horizon
-    asked = wanted.select_origins + wanted.judge_origins
-    origins = min(asked, periods - _KEPT_FOR_FITTING)
-    if origins < 2:
-        raise MissingInputError(
-            f"Evaluation needs at least {_KEPT_FOR_FITTING + 2} periods of {horizon} days, found {max(periods, 0)} "
-            f"({start.date()} to {end.date()}): give more data or set a shorter forecast.horizon_days."
-        )
-    select = max(1, min(origins - 1, round(origins * wanted.select_origins / asked)))
-    cut = spans(start, end, horizon_days=horizon, select_origins=select, judge_origins=origins - select)
-    if origins == asked:
-        return cut, ""
-    return cut, f"Data allow only {select} select and {origins - select} judge origins of the {asked} asked for."
 
 
 def _backtests(city: City, folds: Sequence[Fold], progress: Progress) -> list[BacktestResult]:

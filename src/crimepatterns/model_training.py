@@ -15,9 +15,8 @@ import pandas as pd
 
 from crimepatterns.city import City
 from crimepatterns.config import Settings, settings_digest
-from crimepatterns.domain.folds import Fold, rolling, spans
+from crimepatterns.domain.folds import Fold, rolling
 from crimepatterns.domain.protocols import Progress, silent
-from crimepatterns.errors import MissingInputError
 from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster, FittedClassifier
 from crimepatterns.forecasts.held_out import HeldOut, hold_out, permutation_importance
 from crimepatterns.forecasts.probability_scores import probability_scores
@@ -33,7 +32,6 @@ from crimepatterns.visuals.importance import importance_figure
 __all__ = ["train"]
 
 _HELD_OUT_ORIGINS = 13
-_KEPT_FOR_FITTING = 8
 _REPEATS = 5
 _LIBRARIES = ("scikit-learn", "skops", "numpy", "scipy", "pandas")
 
@@ -96,25 +94,10 @@ class _Work:
     def data_digest(self) -> str:
         return incidents_digest(self.city.incidents.table)
 
-    @cached_property
+    @property
     def fit_end(self) -> pd.Timestamp:
-        """End of the fit span, at or before the one that evaluation uses."""
-        settings, archive = self.city.settings, self.city.archive
-        wanted, horizon = settings.evaluation, settings.forecast.horizon_days
-        table = self.city.incidents.table
-        waits = (table["known_at"] - table["occurred_from"]).dt.total_seconds().to_numpy() / 86_400
-        delay = max(float(np.quantile(waits, 0.95)), settings.cleaning.assumed_delay_days)
-        matured = archive.end - pd.DateOffset(days=int(np.ceil(delay)))
-        periods = (matured.tz_localize(None) - archive.start.tz_localize(None)).days // horizon
-        origins = min(wanted.select_origins + wanted.judge_origins, periods - _KEPT_FOR_FITTING)
-        if origins < 2:
-            raise MissingInputError(
-                f"Training needs at least {_KEPT_FOR_FITTING + 2} periods of {horizon} days, found {max(periods, 0)} "
-                f"({archive.start.date()} to {archive.end.date()}): give more data or set a shorter "
-                "forecast.horizon_days."
-            )
-        cut = spans(archive.start, matured, horizon_days=horizon, select_origins=origins - 1, judge_origins=1)
-        return cut.fit_end
+        """End of the fit span: nothing later tunes settings or gives metrics."""
+        return self.city.spans[0].fit_end
 
     @cached_property
     def folds(self) -> tuple[Fold, ...]:

@@ -250,7 +250,7 @@ export class Atlas {
       const found = this.map.queryRenderedFeatures([point.x, point.y], { layers: [id] })[0];
       if (!found) continue;
       const facts = found.properties;
-      return `${name}:${name === "plan" ? facts.rank : name === "clusters" ? facts.cluster : facts.cell}`;
+      return `${name}:${name === "plan" ? (facts.first ?? facts.rank) : name === "clusters" ? facts.cluster : facts.cell}`;
     }
     return null;
   }

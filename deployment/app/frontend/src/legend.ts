@@ -24,7 +24,7 @@ export function legend(results: Loaded, surface: SurfaceName, overlays: readonly
   }
   const keys = [
     overlays.includes("clusters") && results.clusters ? key("Cluster outline", colours.cluster, "outline") : null,
-    overlays.includes("plan") && results.plan ? key("Planned place, with its rank", colours.plan, "rank", colours.planText) : null,
+    overlays.includes("plan") && results.plan ? key("Planned place with its rank; 1+2: two more beside it", colours.plan, "rank", colours.planText) : null,
   ].filter((one) => one !== null);
   if (keys.length) parts.push(element("ul", { class: "keys" }, ...keys));
   return parts;

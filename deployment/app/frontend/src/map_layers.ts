@@ -6,6 +6,7 @@ import type { Density, Forecast, GiStar, Grid, LayerName, Loaded, OverlayName, S
 
 /** Layers that answer a click, the topmost first. */
 export const CLICKABLE: readonly [LayerName, string][] = [
+  ["plan", "plan-rank"],
   ["plan", "plan-fill"],
   ["clusters", "clusters-fill"],
   ["forecast", "forecast-cells"],
@@ -26,6 +27,9 @@ const NEVER = -1e6;
 
 const EMPTY = { type: "FeatureCollection" as const, features: [] };
 
+/** The rank that a marker of the plan carries. */
+const FIRST: ExpressionSpecification = ["coalesce", ["get", "first"], ["get", "rank"]];
+
 /** Cells of every grid loaded so far, by digest. */
 export const grids = new Map<string, Grid>();
 
@@ -34,9 +38,16 @@ export class ResultLayers {
     private readonly map: MapLibre,
     private colours: Palette,
   ) {
-    for (const id of ["density", "clusters", "plan", "plan-ranks", "selected"]) {
-      map.addSource(id, { type: "geojson", data: EMPTY });
-    }
+    for (const id of ["density", "clusters", "plan", "selected"]) map.addSource(id, { type: "geojson", data: EMPTY });
+    // Places too close to be told apart at this scale share one marker: the best rank among them, and how many more.
+    map.addSource("plan-ranks", {
+      type: "geojson",
+      data: EMPTY,
+      cluster: true,
+      clusterRadius: 24,
+      clusterMaxZoom: 15,
+      clusterProperties: { first: ["min", ["get", "rank"]] },
+    });
     this.addDrawn();
   }
 
@@ -158,37 +169,39 @@ export class ResultLayers {
     });
     map.addLayer(
       {
-      id: "plan-rank",
-      type: "circle",
-      source: "plan-ranks",
-      layout: { "circle-sort-key": ["-", 0, ["get", "rank"]] },
-      paint: {
-        "circle-color": colours.plan,
-        "circle-radius": ["interpolate", ["linear"], ["zoom"], 9, rankSize(7.5, 2.2), 13, rankSize(12, 12)],
-        "circle-stroke-color": colours.halo,
-        "circle-stroke-width": 1,
+        id: "plan-rank",
+        type: "circle",
+        source: "plan-ranks",
+        layout: { "circle-sort-key": ["-", 0, FIRST] },
+        paint: {
+          "circle-color": colours.plan,
+          "circle-radius": ["case", ["has", "point_count"], 14, 9.5],
+          "circle-stroke-color": colours.halo,
+          "circle-stroke-width": 1,
+        },
       },
-    }, "names");
+      "names",
+    );
     map.addLayer({
       id: "plan-number",
       type: "symbol",
       source: "plan-ranks",
-      filter: ["any", ["<=", ["get", "rank"], 10], [">=", ["zoom"], 12]],
       layout: {
-        "text-field": ["to-string", ["get", "rank"]],
+        "text-field": [
+          "case",
+          ["has", "point_count"],
+          ["concat", ["to-string", FIRST], "+", ["to-string", ["-", ["get", "point_count"], 1]]],
+          ["to-string", FIRST],
+        ],
         "text-font": ["Source Sans"],
         "text-size": 11.5,
-        "symbol-sort-key": ["get", "rank"],
+        "symbol-sort-key": FIRST,
         "text-padding": 1,
+        "text-allow-overlap": true,
       },
       paint: { "text-color": colours.planText },
     });
   }
-}
-
-/** Ranks 1 to 10 carry their number and are larger. */
-function rankSize(first: number, rest: number): ExpressionSpecification {
-  return ["case", ["<=", ["get", "rank"], 10], first, rest];
 }
 
 function steps(value: ExpressionSpecification, breaks: number[], colours: string[]): ExpressionSpecification {
