@@ -235,7 +235,14 @@ LAYERS: Mapping[str, tuple[str, Callable[[Results, Path], dict[str, Any]]]] = {
 def _told(results: Results, facts: Mapping[str, Any]) -> dict[str, Any]:
     names = frozenset(str(name) for name in results.area().neighbourhoods["name"])
     sentence = facts.get("sentence")
-    return {**facts, **({"sentence": with_place_names(str(sentence), names)} if sentence else {})}
+    return {
+        **facts,
+        **(
+            {"sentence": with_place_names(str(sentence), names).replace("km2", "km\N{SUPERSCRIPT TWO}")}
+            if sentence
+            else {}
+        ),
+    }
 
 
 def _rows(layer: gpd.GeoDataFrame) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ def test_a_plan_comes_with_its_score(settings):
 
 def test_too_short_a_record_says_what_is_needed(settings):
     impatient = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon_days": 90})})
-    with pytest.raises(MissingInputError, match="needs at least 10 periods"):
+    with pytest.raises(MissingInputError, match="need at least 10 periods"):
         evaluate(impatient)
 
 

@@ -232,7 +232,7 @@ function forest(name: string, board: Scoreboard, metric: string, reference: numb
           fill: (one) => one.colour,
           stroke: "var(--surface)",
         }),
-        Plot.text(rows, { x: "upper", y: "label", text: "text", textAnchor: "start", dx: 8, fill: INK, fontWeight: 600 }),
+        Plot.text(rows, { x: "upper", y: "label", text: "text", textAnchor: "start", dx: 8, fill: INK, fontWeight: 600, stroke: "var(--page)", strokeWidth: 4 }),
       ],
       symbol: { type: "identity" },
       r: { type: "identity" },
