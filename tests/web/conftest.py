@@ -1,19 +1,33 @@
-"""A real server on a free port of this machine for every set of results that a test asks about."""
+"""Real servers on free ports of this machine, and a real browser for the page."""
 
 import contextlib
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from crimepatterns.config import Settings
 from crimepatterns.serving.web import create_app
 from crimepatterns.store.layout import Layout
 
 ClientOf = Callable[[Settings], httpx.Client]
+Opener = Callable[..., Page]
+
+BUNDLE = Path(__file__).resolve().parents[2] / "deployment" / "app" / "static" / "bundle" / "manifest.json"
+FLAGS = (
+    "--no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --force-color-profile=srgb"
+)
+IDLE = "html[data-ready=yes] #map[data-state=idle]"
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +49,60 @@ def layout(small_city_run: Settings) -> Layout:
     return Layout(small_city_run.root, small_city_run.city)
 
 
+@pytest.fixture(scope="session")
+def server(small_city_run: Settings) -> Iterator[str]:
+    """Address of the small city's server, started by the command that users run."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    chosen = [f"root={small_city_run.root}", f"serving.port={port}"]
+    command = [sys.executable, "-m", "crimepatterns", "serve", *(part for one in chosen for part in ("--set", one))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait(address, process)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Debian's Chromium with software WebGL."""
+    if not BUNDLE.exists():
+        pytest.skip("the page's scripts are not built (make frontend)")
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium, args=FLAGS.split())
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, server: str) -> Iterator[Opener]:
+    """Open an address of the page and wait until map and charts are drawn; complaints fail the test at its end."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(address: str = "/", *, ready: str = IDLE, **options: Any) -> Page:
+        context = browser.new_context(base_url=server, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url} {request.failure}"))
+        page.on("request", lambda request: complaints.extend(_foreign(request.url, server)))
+        page.goto(address)
+        page.wait_for_selector(ready, state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
 @contextlib.contextmanager
 def _served(settings: Settings) -> Iterator[httpx.Client]:
     server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="warning", server_header=False))
@@ -52,3 +120,20 @@ def _served(settings: Settings) -> Iterator[httpx.Client]:
     finally:
         server.should_exit = True
         thread.join(timeout=20)
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(200):
+        assert process.poll() is None, process.communicate()[0].decode()
+        try:
+            httpx.get(f"{address}/healthz", trust_env=False)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("The server did not answer within 20 seconds.")
+
+
+def _foreign(url: str, server: str) -> list[str]:
+    own = (f"{server}/", f"blob:{server}/", "data:")
+    return [] if url.startswith(own) else [f"request to elsewhere: {url}"]
