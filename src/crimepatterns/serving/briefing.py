@@ -116,7 +116,7 @@ def _forecast(results: Results, category: Category | None) -> dict[str, Any] | N
         "days": (pd.Timestamp(made["end"]).tz_localize(None) - start.tz_localize(None)).days,
         "when": _span_text(start, last),
         "issued": _day_text(pd.Timestamp(made["facts"]["issued_at"])),
-        "mostly_none": f"{sum(none > 0.5 for none in made['none']) / max(1, len(made['none'])) * 100:.0f}",
+        "mostly_none": _cells_text(sum(none > 0.5 for none in made["none"]), len(made["none"])),
         "top": count_text(max(made["expected"], default=0.0)),
     }
 
@@ -164,6 +164,13 @@ def _span_text(start: pd.Timestamp, last: pd.Timestamp) -> str:
     if start.year == last.year:
         return f"{start.day} {start:%B} {_TO} {last.day} {last:%B %Y}"
     return f"{_day_text(start)} {_TO} {_day_text(last)}"
+
+
+def _cells_text(some: int, every: int) -> str:
+    if some == every:
+        return "every cell"
+    share = min(some / every * 100, 99.9)
+    return f"{share:.1f} % of all cells" if share >= 99.5 else f"{share:.0f} % of all cells"
 
 
 def _day_text(moment: pd.Timestamp) -> str:
