@@ -1,9 +1,12 @@
 """The page for everyone: keyboard, reading aloud, small screens, stillness, paper, no scripts."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.chromium]
@@ -14,6 +17,12 @@ AXE = (
 IDLE = "html[data-ready=yes] #map[data-state=idle]"
 
 Opener = Callable[..., Page]
+
+
+def brightness(page: Page) -> float:
+    """Mean brightness of the map, 0 to 255."""
+    shot = Image.open(io.BytesIO(page.locator("#map-canvas canvas").screenshot()))
+    return float(np.asarray(shot.convert("L"), dtype=float).mean())
 
 
 def test_everything_is_reached_with_the_keyboard(opened: Opener) -> None:
@@ -127,14 +136,31 @@ def test_nothing_moves_for_those_who_ask_for_stillness(opened: Opener) -> None:
 
 
 def test_paper_gets_the_content_without_the_controls(opened: Opener) -> None:
-    page = opened("/?category=theft&surface=gi_star", color_scheme="dark")
+    page = opened("/?category=theft&surface=gi_star")
     page.emulate_media(media="print")
     for hidden in ("nav", ".filter", "#theme", ".surfaces", ".map-table", ".maplibregl-ctrl-top-right"):
         expect(page.locator(hidden).first).to_be_hidden()
     for shown in ("h1", "#map-canvas canvas", ".legend", ".plan-table", ".scoreboard", '[data-chart="trend"] svg'):
         expect(page.locator(shown).first).to_be_visible()
-    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert len(page.pdf(format="A4")) > 50_000
+
+
+def test_paper_is_light_even_for_those_who_read_in_the_dark(opened: Opener) -> None:
+    page = opened("/?category=theft&surface=gi_star&view=40.9,-92.9,13.00", color_scheme="light")
+    page.get_by_role("button", name="Dark theme").click()
+    page.wait_for_timeout(300)
+    assert brightness(page) < 90
+    page.emulate_media(media="print")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("() => getComputedStyle(document.body).color") == "rgb(22, 25, 31)"
+    page.wait_for_timeout(300)
+    assert brightness(page) > 180
+    page.emulate_media(media="screen")
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    page.wait_for_timeout(300)
+    assert brightness(page) < 90
+    assert "view=40.9,-92.9,13.00" in page.url.replace("40.90000", "40.9").replace("-92.90000", "-92.9")
 
 
 def test_without_scripts_texts_and_tables_stand(browser: Browser, server: str) -> None:

@@ -222,11 +222,17 @@ export class Atlas {
       writeState(this.state, { entry: false });
       map.fitBounds(boundsOf(this.areas), { padding: padding(canvas), animate: !still() });
     });
+    let seen = { center: map.getCenter(), zoom: map.getZoom() };
     addEventListener("beforeprint", () => {
+      seen = { center: map.getCenter(), zoom: map.getZoom() };
       map.resize();
       map.fitBounds(boundsOf(this.areas), { padding: 8, animate: false });
+      map.redraw();
     });
-    addEventListener("afterprint", () => map.resize());
+    addEventListener("afterprint", () => {
+      map.resize();
+      map.jumpTo(seen);
+    });
   }
 
   private choose(): void {

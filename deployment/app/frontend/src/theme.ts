@@ -2,7 +2,10 @@
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 
+let printing = false; // paper is light
+
 export function isDark(): boolean {
+  if (printing) return false;
   const chosen = document.documentElement.dataset.theme;
   return chosen ? chosen === "dark" : system.matches;
 }
@@ -23,6 +26,12 @@ export function watchTheme(changed: () => void): void {
     tell();
   });
   system.addEventListener("change", tell);
+  for (const [event, state] of [["beforeprint", true], ["afterprint", false]] as const) {
+    addEventListener(event, () => {
+      printing = state;
+      changed();
+    });
+  }
   button?.setAttribute("aria-pressed", String(isDark()));
   if (button) button.hidden = false;
 }
