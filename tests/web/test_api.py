@@ -191,6 +191,15 @@ def test_overlong_names_are_refused_in_one_sentence(client: httpx.Client) -> Non
         assert "xxx" not in problem["detail"]
 
 
+@pytest.mark.parametrize("category", ["theft", "all"])
+def test_links_within_the_page_lead_somewhere(client: httpx.Client, category: str) -> None:
+    text = answer(client, f"/?category={category}").text
+    links = re.findall(r'href="#(\w+)"', text)
+    assert len(links) >= 6
+    for part in links:
+        assert f'id="{part}"' in text
+
+
 def test_page_of_an_unknown_category_shows_the_first(client: httpx.Client) -> None:
     text = answer(client, "/?category=%3Cscript%3Ealert(1)%3C/script%3E", 404).text
     assert "There is no category" in text
@@ -259,6 +268,8 @@ def test_an_empty_root_has_a_page_that_says_what_to_run(empty_client: httpx.Clie
     for stage in ("ingest", "clean", "patterns", "train", "evaluate", "forecast", "plan", "visualize"):
         assert f"<code>crimepatterns {stage}</code>" in text
     assert 'id="map-canvas"' not in text
+    for part in re.findall(r'href="#(\w+)"', text):
+        assert f'id="{part}"' in text, f"a link leads to #{part}, which is not there"
     assert answer(empty_client, "/healthz").json()["status"] == "ok"
     facts = answer(empty_client, "/api/status").json()
     assert facts["categories"] == []
