@@ -5,6 +5,7 @@ The one exception is the erasure of an expunged record, which replaces a copy an
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,6 @@ from crimepatterns.store.atomic import read_json, replacing, write_json
 
 __all__ = ["RawEntry", "RawStore", "copy_bytes", "file_digest", "write_batches"]
 
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -193,13 +193,9 @@ class RawStore:
 
 
 def copy_bytes(source: Path, target: Path) -> str:
-    """Copy a file byte by byte; return the sha256 of its content."""
-    digest = hashlib.sha256()
-    with source.open("rb") as reading, target.open("wb") as writing:
-        while chunk := reading.read(_CHUNK):
-            digest.update(chunk)
-            writing.write(chunk)
-    return digest.hexdigest()
+    """Copy a file byte by byte; return the sha256 of the copy, read back."""
+    shutil.copyfile(source, target)
+    return file_digest(target)
 
 
 def write_batches(target: Path, batches: Iterable[pa.RecordBatch]) -> str:
