@@ -120,7 +120,7 @@ def read(path: Path) -> None:
         broken = zipfile.ZipFile(path).testzip()
         if broken:
             raise ValueError(broken)
-    elif path.suffix == ".html" and "</html>" not in path.read_text(encoding="utf-8"):
+    elif path.suffix == ".html" and not path.read_text(encoding="utf-8").rstrip().endswith(("</html>", "</section>")):
         raise ValueError("page without an end")
 
 
