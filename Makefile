@@ -25,7 +25,7 @@ help: ## List the targets
 .make/environment: .make/python requirements.txt pyproject.toml
 	@echo 'Setting up the environment (once; about a minute) ...'
 	@"$$(cat .make/python)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -82,7 +82,7 @@ docs: .make/environment ## Build the documentation; a warning is an error
 
 .PHONY: lock
 lock: ## Compile requirements.txt from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate -q -o requirements.txt
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-strip-extras -q -o requirements.txt
 
 .PHONY: clean
 clean: ## Remove what can be rebuilt, not your data
