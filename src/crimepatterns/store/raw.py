@@ -20,7 +20,6 @@ from crimepatterns.store.atomic import read_json, replacing, write_json
 __all__ = ["RawEntry", "RawStore", "copy_bytes", "file_digest", "write_batches"]
 
 
-
 @dataclass(frozen=True)
 class RawEntry:
     """One raw copy.
