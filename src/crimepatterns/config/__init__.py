@@ -1,0 +1,40 @@
+"""Settings: one YAML file describes the product, one describes a city; both are checked before anything runs.
+
+`config/config.yaml` is the manual: it holds every setting with its default and a comment. A city file holds what
+differs. Later files win key by key.
+"""
+
+from crimepatterns.config.data import (
+    CleaningSettings,
+    ColumnSettings,
+    SourceSettings,
+    StudyAreaSettings,
+    TaxonomySettings,
+)
+from crimepatterns.config.loading import Settings, find_resource, load_settings, settings_digest
+from crimepatterns.config.work import (
+    EvaluationSettings,
+    ForecastSettings,
+    GridSettings,
+    PatternSettings,
+    PlanSettings,
+    ServingSettings,
+)
+
+__all__ = [
+    "CleaningSettings",
+    "ColumnSettings",
+    "EvaluationSettings",
+    "ForecastSettings",
+    "GridSettings",
+    "PatternSettings",
+    "PlanSettings",
+    "ServingSettings",
+    "Settings",
+    "SourceSettings",
+    "StudyAreaSettings",
+    "TaxonomySettings",
+    "find_resource",
+    "load_settings",
+    "settings_digest",
+]

@@ -1,0 +1,97 @@
+"""Settings of the work done on the data: grid, patterns, forecasts, evaluation, plans and the web page."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from crimepatterns.config.values import Model, Positive, PositiveInt, Share
+
+__all__ = [
+    "EvaluationSettings",
+    "ForecastSettings",
+    "GridSettings",
+    "PatternSettings",
+    "PlanSettings",
+    "ServingSettings",
+]
+
+
+class GridSettings(Model):
+    """The cells on which incidents are counted and forecast."""
+
+    kind: Literal["square", "hexagon", "polygon"] = "square"
+    cell_size_m: Positive = 250.0
+    origin: tuple[float, float] = (0.0, 0.0)
+    rotation_deg: float = 0.0
+    polygons: str | None = None
+    polygon_id: str | None = None
+    max_cells: PositiveInt = 250_000
+
+
+class PatternSettings(Model):
+    """Hot spots and clusters."""
+
+    methods: tuple[Literal["density", "gi_star", "dbscan"], ...] = ("density", "gi_star", "dbscan")
+    categories: tuple[str, ...] = ()
+    window_days: PositiveInt = 365
+    bandwidth_m: Positive = 400.0
+    density_cell_m: Positive = 100.0
+    fdr: Share = 0.05
+    dbscan_radius_m: Positive = 120.0
+    dbscan_min_incidents: PositiveInt = 30
+
+
+class ForecastSettings(Model):
+    """What is forecast, by which models."""
+
+    categories: tuple[str, ...] = ()
+    horizon_days: PositiveInt = 7
+    models: tuple[str, ...] = (
+        "count",
+        "recent_count",
+        "count_eb",
+        "kde",
+        "seasonal",
+        "random_forest",
+        "gradient_boosting",
+    )
+    champion: str | None = None
+    recent_days: PositiveInt = 90
+    kde_bandwidth_m: Positive = 250.0
+    train_periods: PositiveInt = 52
+    max_rows: PositiveInt = 200_000
+    tuning_candidates: Annotated[int, Field(ge=0)] = 4
+    tuning_folds: PositiveInt = 3
+    refit_every: PositiveInt = 13
+    seed: int = 7
+
+
+class EvaluationSettings(Model):
+    """How forecasts are judged."""
+
+    select_origins: PositiveInt = 13
+    judge_origins: PositiveInt = 13
+    area_budgets: tuple[Share, ...] = (0.01, 0.02, 0.05)
+    place_budgets: tuple[PositiveInt, ...] = (20, 100)
+    primary_budget: Share = 0.02
+    confidence: Share = 0.95
+    simulations: PositiveInt = 200
+
+
+class PlanSettings(Model):
+    """How many patrol hours there are and how they may be spent."""
+
+    units: PositiveInt = 6
+    hours_per_unit: Positive = 8.0
+    minutes_per_visit: Positive = 15.0
+    visits_per_place_day: PositiveInt = 4
+    shift_hours: PositiveInt = 8
+    area_budget: Share = 0.01
+    neighbourhood_cap: Annotated[float, Field(ge=1)] = 1.5
+
+
+class ServingSettings(Model):
+    """The web page."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8000
