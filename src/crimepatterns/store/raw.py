@@ -44,6 +44,14 @@ class RawEntry:
         Rows that were erased from the copy since.
     current : bool
         Whether the latest ingest named it.
+    replaces : bool
+        Whether its rows replace rows of earlier entries that have the same id: later versions of the same records.
+    withdraws : bool
+        Whether it lists, in its one column, ids of records that the publisher has withdrawn.
+    feed : str
+        The feed it was pulled from; empty for files.
+    cursor : mapping
+        Where the feed goes on after this entry.
     """
 
     file: str
@@ -60,6 +68,10 @@ class RawEntry:
     fetched_at: str = ""
     erased_rows: int = 0
     current: bool = True
+    replaces: bool = False
+    withdraws: bool = False
+    feed: str = ""
+    cursor: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
