@@ -6,6 +6,7 @@ the API maps the class to an HTTP status.
 
 __all__ = [
     "ArtefactError",
+    "AuditColumnError",
     "ConfigError",
     "CrimePatternsError",
     "DomainError",
@@ -56,6 +57,10 @@ class PatternError(CrimePatternsError):
 
 class ForecastError(CrimePatternsError):
     """A forecaster cannot be fitted or cannot predict."""
+
+
+class AuditColumnError(ForecastError):
+    """A column that may only audit a map was to help to draw it."""
 
 
 class MissingInputError(CrimePatternsError):
