@@ -11,6 +11,7 @@ from crimepatterns.config.data import (
     StudyAreaSettings,
     TaxonomySettings,
 )
+from crimepatterns.config.feed import FeedSettings
 from crimepatterns.config.loading import Settings, find_resource, load_settings, settings_digest
 from crimepatterns.config.work import (
     EvaluationSettings,
@@ -25,6 +26,7 @@ __all__ = [
     "CleaningSettings",
     "ColumnSettings",
     "EvaluationSettings",
+    "FeedSettings",
     "ForecastSettings",
     "GridSettings",
     "PatternSettings",

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from crimepatterns.config.feed import FeedSettings
 from crimepatterns.config.values import Model, PositiveInt, expand_variables
 
 __all__ = ["CleaningSettings", "ColumnSettings", "SourceSettings", "StudyAreaSettings", "TaxonomySettings"]
@@ -12,7 +13,7 @@ __all__ = ["CleaningSettings", "ColumnSettings", "SourceSettings", "StudyAreaSet
 class SourceSettings(Model):
     """Where incident records come from."""
 
-    kind: Literal["file", "synthetic"] = "file"
+    kind: Literal["file", "synthetic", "socrata", "arcgis"] = "file"
     paths: tuple[str, ...] = ()
     format: Literal["csv", "parquet", "excel", "vector"] | None = None
     delimiter: str | None = None
@@ -21,6 +22,7 @@ class SourceSettings(Model):
     origin: str = ""
     licence: str = ""
     keep_columns: tuple[str, ...] = ()
+    feed: FeedSettings = FeedSettings()
     # Synthetic city only.
     city_class: Literal["stable", "drifting", "triggering"] = "stable"
     incidents: PositiveInt = 60_000

@@ -11,7 +11,8 @@ __all__ = ["personal_columns"]
 
 _PEOPLE = {
     "arrestee", "caller", "complainant", "defendant", "driver", "informant", "juvenile", "minor", "offender",
-    "officer", "owner", "perp", "perpetrator", "person", "reportee", "suspect", "susp", "vic", "victim", "witness",
+    "officer", "owner", "perp", "perpetrator", "person", "reportee", "suspect", "susp", "vic", "vict", "victim",
+    "witness",
 }  # fmt: skip
 _CONTACT = {"email", "mail", "mobile", "phone", "telephone", "cell", "tel"}
 _NUMBERS = {"passport", "plate", "ssn", "vin", "vrm", "vrn", "nino"}
