@@ -69,7 +69,7 @@ class City:
         by_month = float((self.incidents.table["time_precision"] == "month").mean())
         if by_month > _TOO_COARSE:
             raise NotApplicableError(
-                f"{by_month:.0%} of the times of {self.settings.title} are known to the month only: periods of "
+                f"{by_month * 100:.0f} % of the times of {self.settings.title} are known to the month only: periods of "
                 f"{self.settings.forecast.horizon_days} days cannot be counted or forecast. Maps and clusters work."
             )
         return Archive(self.incidents, self.grid, self.settings.forecast.horizon_days)

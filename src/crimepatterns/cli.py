@@ -280,7 +280,7 @@ def _stage(
 def _serve(settings: "Settings") -> None:
     from crimepatterns.serving.run import serve as serve_page
 
-    serve_page(settings)
+    serve_page(settings, ready=lambda address: say(f"The page: {address} (Ctrl+C stops it)"))
 
 
 def _fail(error: CrimePatternsError, *, code: int) -> None:

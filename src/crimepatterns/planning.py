@@ -179,13 +179,15 @@ def _compare_plans(
             "verdict": paired.verdict,
         }
         found["sentences"].append(
-            f"Over {len(rows)} past periods, {share:.1%} of incidents fell {label}; a plan made from plain counts "
-            f"would have had {share_count:.1%} (difference {paired.difference * 100:+.2f} points, "
+            f"Over {len(rows)} past periods, {share * 100:.1f} % of incidents fell {label}; a plan made from plain "
+            f"counts would have had {share_count * 100:.1f} % (difference {paired.difference * 100:+.2f} points, "
             f"{paired.lower * 100:+.2f} to {paired.upper * 100:+.2f}: {paired.verdict}"
             f"{', smallest detectable ' + format(paired.smallest_detectable * 100, '.2f')})."
         )
     ours, counts = float(table["place_days"].mean()), float(table["place_days_count"].mean())
     if abs(ours - counts) > 0.02 * counts:
         found["sentences"].append(f"The plans differ in size: {ours:.0f} place-days against {counts:.0f} from counts.")
-    found["sentences"].append(f"{float(np.mean(table['empty_places'])):.0%} of planned places saw no incident at all.")
+    found["sentences"].append(
+        f"{float(np.mean(table['empty_places'])) * 100:.0f} % of planned places saw no incident at all."
+    )
     return found

@@ -236,7 +236,7 @@ def _place_table(
 def _mix(expected: NDArray[np.float64], names: Sequence[str]) -> str:
     order = np.argsort(-expected, kind="stable")
     shares = expected / expected.sum()
-    return ", ".join(f"{names[i]} {shares[i]:.0%}" for i in order if shares[i] >= 0.005)
+    return ", ".join(f"{names[i]} {shares[i] * 100:.0f} %" for i in order if shares[i] >= 0.005)
 
 
 def _reason(expected: float, average: float, mix: str, days: int, in_hours: float) -> str:

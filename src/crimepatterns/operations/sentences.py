@@ -32,7 +32,7 @@ def _clean(summary: Mapping[str, Any]) -> str:
     rejected = sum(summary["rejected"].values())
     share = rejected / summary["rows_in"] if summary["rows_in"] else 0.0
     return (
-        f"{summary['kept']:,} of {summary['rows_in']:,} rows kept, {rejected:,} rejected ({share:.1%}), "
+        f"{summary['kept']:,} of {summary['rows_in']:,} rows kept, {rejected:,} rejected ({share * 100:.1f} %), "
         f"{str(summary['first'])[:10]} to {str(summary['last'])[:10]}, "
         f"{_many(len(summary['categories']), 'category', 'categories')}."
     )
@@ -46,13 +46,14 @@ def _train(summary: Mapping[str, Any]) -> str:
 
 
 def _evaluate(summary: Mapping[str, Any]) -> str:
-    chosen = ", ".join(f"{category}: {model}" for category, model in summary["champions"].items())
+    chosen = ", ".join(f"{category}: {model}" for category, model in sorted(summary["champions"].items()))
     return f"{_many(summary['origins'], 'past origin')} of the {summary['span']} span. Champions: {chosen}."
 
 
 def _forecast(summary: Mapping[str, Any]) -> str:
     start, end = (str(moment)[:10] for moment in summary["period"])
-    expected = ", ".join(f"{category} {facts['expected']:.0f}" for category, facts in summary["categories"].items())
+    told = sorted(summary["categories"].items())
+    expected = ", ".join(f"{category} {facts['expected']:.0f}" for category, facts in told)
     return f"{start} to {end}, expected: {expected}."
 
 

@@ -123,7 +123,7 @@ def _scores(metrics: Mapping[str, Any]) -> str:
         f"{metrics['held_out']['origins']} periods after it, all inside the fit span (the periods on which models are "
         "chosen and judged were not looked at). Beside it the shrunk count `count_eb` on the same cells:\n\n"
         "| score | this model | count_eb | better |\n|---|---|---|---|\n" + "\n".join(lines) + "\n\n"
-        f"{own['share_positive']:.1%} of cells and periods saw an incident, so always saying no is right in "
+        f"{own['share_positive'] * 100:.1f} % of cells and periods saw an incident, so always saying no is right in "
         f"{own['majority_accuracy']:.4f}: read accuracy beside that number. The scoreboard of the city holds hit rate, "
         "PAI, PEI and the comparison with every baseline."
     )

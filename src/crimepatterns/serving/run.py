@@ -1,6 +1,7 @@
 """Start the web server of one city."""
 
 import socket
+from collections.abc import Callable
 
 import uvicorn
 
@@ -11,13 +12,15 @@ from crimepatterns.serving.web import create_app
 __all__ = ["serve"]
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
     """Serve the page until interrupted.
 
     Parameters
     ----------
     settings : Settings
         ``serving.host`` and ``serving.port`` say where.
+    ready : callable, optional
+        Told the address once the server can have it.
 
     Raises
     ------
@@ -26,8 +29,11 @@ def serve(settings: Settings) -> None:
     """
     host, port = settings.serving.host, settings.serving.port
     _check_free(host, port)
+    app = create_app(settings)
+    if ready is not None:
+        ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     uvicorn.run(
-        create_app(settings),
+        app,
         host=host,
         port=port,
         log_level="warning",

@@ -160,7 +160,7 @@ def test_weights_move_the_plan_to_the_graver_category(town, grid):
     weighted = PlanRules(CAPACITY, 0.2, None, {"assault": 50.0})
     first = plan_patrols(both, town, rules=weighted).places.iloc[0]
     assert first["cell_id"] == grid.ids[7]
-    assert first["category_mix"] == "theft 56%, assault 44%"
+    assert first["category_mix"] == "theft 56 %, assault 44 %"
 
 
 def test_only_what_was_known_shapes_the_plan(town, grid):
