@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crimepatterns.domain.covariates import Covariates
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.panel import Panel
@@ -30,6 +31,8 @@ class History:
     target : str
         The category to forecast; one of ``panel.categories``.
     cutoff : Timestamp
+    covariates : Covariates, optional
+        Facts about the cells, as known before `cutoff`.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class History:
     panel: Panel
     target: str
     cutoff: pd.Timestamp
+    covariates: Covariates | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.target not in self.panel.categories:
@@ -49,6 +53,8 @@ class History:
             raise DomainError(f"History panel reaches beyond its cutoff {self.cutoff}.")
         if len(self.incidents) and self.incidents.table["known_at"].max() > self.cutoff:
             raise DomainError(f"History holds incidents that were not known at {self.cutoff}.")
+        if self.covariates is not None:
+            _check_covariates(self.covariates, self.grid, self.cutoff)
 
     @property
     def grid(self) -> Grid:
@@ -76,11 +82,14 @@ class Archive:
     grid : Grid
     period_days : int
         Length of the panel's periods, civil days; the same as the forecast horizon.
+    covariates : Covariates, optional
+        Facts about the cells of `grid`; each history gets those that were known at its cutoff.
     """
 
     incidents: Incidents = field(repr=False)
     grid: Grid
     period_days: int
+    covariates: Covariates | None = field(default=None, repr=False)
 
     @property
     def start(self) -> pd.Timestamp:
@@ -111,9 +120,18 @@ class Archive:
             )
         periods = Periods.ending_at(cutoff, days=self.period_days, count=count)
         names = tuple(categories if categories is not None else sorted(self.incidents.categories))
-        return History(known, Panel.count(known, self.grid, periods, categories=names, as_of=cutoff), target, cutoff)
+        panel = Panel.count(known, self.grid, periods, categories=names, as_of=cutoff)
+        covariates = None if self.covariates is None else self.covariates.as_of(cutoff)
+        return History(known, panel, target, cutoff, covariates)
 
     def outcome(self, periods: Periods, *, categories: Sequence[str] | None = None) -> Panel:
         """Count what really happened in `periods`, with everything known today."""
         names = tuple(categories if categories is not None else sorted(self.incidents.categories))
         return Panel.count(self.incidents, self.grid, periods, categories=names)
+
+
+def _check_covariates(covariates: Covariates, grid: Grid, cutoff: pd.Timestamp) -> None:
+    if covariates.n_cells != len(grid):
+        raise DomainError(f"Covariates describe {covariates.n_cells} cells, the grid has {len(grid)}.")
+    if covariates.latest is not None and covariates.latest >= cutoff:
+        raise DomainError(f"History holds covariates that were not known before {cutoff}.")

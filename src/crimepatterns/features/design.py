@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crimepatterns.domain.covariates import Covariates
 from crimepatterns.domain.history import History
 from crimepatterns.domain.panel import Panel
 from crimepatterns.domain.periods import Periods
@@ -20,9 +21,10 @@ from crimepatterns.features.recency import recency_features
 from crimepatterns.features.rows import Rows
 from crimepatterns.features.surroundings import city_features, neighbourhood_features
 
-__all__ = ["Design", "design_matrix", "predictor_categories"]
+__all__ = ["Design", "design_matrix", "known_context", "predictor_categories"]
 
 _MOST_PREDICTORS = 6
+_FEWEST_CELLS = 0.05
 _RING_WINDOWS = (4, 13, 52)
 
 
@@ -41,7 +43,7 @@ def design_matrix(
     periods : Periods, optional
         The period to forecast, for its calendar; by default the one that follows the panel.
     covariates : DataFrame, shape (n_cells, n), optional
-        Further facts about the cells, in the order of the grid.
+        Facts about the cells besides those that the history holds, in the order of the grid.
     roles : mapping of str to str, optional
         Role of each covariate; ``audit`` is refused.
 
@@ -55,7 +57,9 @@ def design_matrix(
         If a covariate is about race, ethnicity, religion, nationality or income, has the role audit, or does not
         have one row per cell.
     """
-    design = Design(history.panel, history.target, predictors=predictor_categories(history))
+    design = Design(
+        history.panel, history.target, predictors=predictor_categories(history), covariates=history.covariates
+    )
     table = design.next_period(periods)
     if covariates is None:
         return table
@@ -87,6 +91,33 @@ def predictor_categories(history: History) -> tuple[str, ...]:
     return tuple(name for name in helpful if name in history.panel.categories)[:_MOST_PREDICTORS]
 
 
+def known_context(history: History, period: int) -> Covariates | None:
+    """Choose the covariates from which a learner can learn whose first target is a given period.
+
+    Parameters
+    ----------
+    history : History
+    period : int
+        Position in the panel.
+
+    Returns
+    -------
+    Covariates or None
+        Those that were known for at least one cell in twenty when that period began: a column that appears later tells
+        periods apart rather than places, and one that is known nearly nowhere tells nothing.
+    """
+    if history.covariates is None:
+        return None
+    cells = np.arange(len(history.grid))
+    begin = history.panel.periods.edges[np.full(len(cells), period)]
+    known = {
+        column.name
+        for column in history.covariates.columns
+        if np.isfinite(column.known(cells, begin)).mean() >= _FEWEST_CELLS
+    }
+    return history.covariates.of(known)
+
+
 class Design:
     """Everything needed to describe any cell at any target period of one panel, computed once.
 
@@ -97,18 +128,30 @@ class Design:
         The category to forecast.
     predictors : sequence of str
         Other categories whose counts are used; one that the panel lacks counts as zero.
+    covariates : Covariates, optional
+        Facts about the cells; they become columns under their own names.
+
+    Raises
+    ------
+    AuditColumnError
+        If a covariate is about race, ethnicity, religion, nationality or income, or has the role audit.
 
     Notes
     -----
-    A row for target period t is made from the counts of periods before t alone, whatever the panel holds later; a
-    property test compares it with the table made from the shorter panel.
+    A row for target period t is made from the counts of periods before t and from the covariates known before t begins,
+    whatever panel and covariates hold later; a property test compares it with the table made from the shorter panel.
     """
 
-    def __init__(self, panel: Panel, target: str, *, predictors: Sequence[str] = ()) -> None:
+    def __init__(
+        self, panel: Panel, target: str, *, predictors: Sequence[str] = (), covariates: Covariates | None = None
+    ) -> None:
+        if covariates is not None:
+            refuse_audit_columns(covariates.names, covariates.roles)
         self._panel = panel
         self._grid = panel.grid
         self._counts = panel.of(target)
         self._predictors = tuple(predictors)
+        self._covariates = () if covariates is None else covariates.columns
         self.target = target
 
     @property
@@ -152,6 +195,7 @@ class Design:
             **city_features(self._counts, rows),
             "cell_area_km2": self._grid.area_km2.astype(np.float32)[rows.cells],
             **calendar,
+            **self._context(rows),
         }
         values = np.empty((len(rows), len(named)), dtype=np.float32, order="F")
         for column, feature in enumerate(named.values()):
@@ -169,6 +213,13 @@ class Design:
             named[f"other_{name}_long_run"] = RunningTotals(counts).long_run_mean(rows)
         named["others_last_4"] = RunningTotals(together).window_mean(rows, 4)
         return named
+
+    def _context(self, rows: Rows) -> dict[str, NDArray[np.float32]]:
+        """Covariates as they were known when each target period began."""
+        if not self._covariates:
+            return {}
+        begin = self._panel.periods.edges[rows.periods]
+        return {column.name: column.known(rows.cells, begin) for column in self._covariates}
 
     def _calendar(self, rows: Rows, periods: Periods) -> dict[str, NDArray[np.float32]]:
         at = rows.periods if periods is self._panel.periods else np.zeros_like(rows.periods)

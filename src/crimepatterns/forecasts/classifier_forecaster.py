@@ -14,7 +14,7 @@ from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.protocols import FittedForecaster
 from crimepatterns.errors import ForecastError
-from crimepatterns.features.design import Design, predictor_categories
+from crimepatterns.features.design import Design, known_context, predictor_categories
 from crimepatterns.features.rows import Rows
 from crimepatterns.forecasts.predictive import forecast_from_mean, period_lengths
 from crimepatterns.forecasts.shrunk_count import ShrunkCount
@@ -81,7 +81,8 @@ class ClassifierForecaster:
         split = last - max(1, round(_CALIBRATION_SHARE * targets))
         if np.count_nonzero(history.counts[:, first:split]) < _FEWEST_POSITIVES:
             return self._stand_in(history, rng, "too few incidents to learn from")
-        design = Design(history.panel, history.target, predictors=predictor_categories(history))
+        predictors, context = predictor_categories(history), known_context(history, first)
+        design = Design(history.panel, history.target, predictors=predictors, covariates=context)
         rows = Rows.sample(len(history.grid), first, split, limit=self.max_rows, rng=rng)
         features, outcome = design.rows(rows), design.outcomes(rows) > 0
         if outcome.all() or not outcome.any():
@@ -98,7 +99,7 @@ class ClassifierForecaster:
         return FittedClassifier(
             name=self.name,
             pipeline=pipeline,
-            predictors=predictor_categories(history),
+            predictors=predictors,
             target=history.target,
             trained_until=history.panel.periods.end,
             tuning=tuning,
@@ -108,6 +109,7 @@ class ClassifierForecaster:
                 "calibration_periods": last - split,
                 "rows": len(rows),
                 "trained_until": history.panel.periods.end.isoformat(),
+                **({} if context is None else {"context": list(context.names)}),
             },
         )
 
@@ -178,8 +180,14 @@ class FittedClassifier:
         return chance
 
     def features(self, history: History, periods: Periods | None = None) -> pd.DataFrame:
-        """Describe every cell for the next period, as this model was taught to see it."""
-        return Design(history.panel, history.target, predictors=self.predictors).next_period(periods)
+        """Describe every cell for the next period, as this model was taught to see it.
+
+        Raises
+        ------
+        ForecastError
+            If it was taught with context that the history lacks.
+        """
+        return self._design(history).next_period(periods)
 
     def predict(self, history: History, periods: Periods) -> Forecast:
         """Forecast `periods` from the end of `history`.
@@ -187,7 +195,7 @@ class FittedClassifier:
         Raises
         ------
         ForecastError
-            If the history is of another category, or ends before the model was trained.
+            If the history is of another category, ends before the model was trained, or lacks its context.
         """
         from crimepatterns.forecasts.calibrated_classifier import expected_count
 
@@ -198,13 +206,25 @@ class FittedClassifier:
                 f"{self.name} was trained on data until {self.trained_until}: fit it anew to forecast from "
                 f"{history.cutoff}, or it would know the future."
             )
-        design = Design(history.panel, history.target, predictors=self.predictors)
+        design = self._design(history)
         lengths = period_lengths(history, periods)
         mean = np.empty((len(history.grid), len(periods)))
         for i in range(len(periods)):
             one = Periods(periods.edges[i : i + 2])
             mean[:, i] = expected_count(self.chance(design.next_period(one))) * lengths[i]
         return forecast_from_mean(history, periods, mean, model=self.name, parameters=dict(self.facts))
+
+    def _design(self, history: History) -> Design:
+        found = history.covariates
+        taught = self.facts.get("context", [])
+        needed = list(taught) if isinstance(taught, list) else []
+        missing = [name for name in needed if found is None or name not in found.names]
+        if missing:
+            raise ForecastError(
+                f"{self.name} was trained with the context {missing}, which is not there: train it anew."
+            )
+        context = None if found is None else found.of(needed)
+        return Design(history.panel, history.target, predictors=self.predictors, covariates=context)
 
 
 @dataclass(frozen=True, eq=False)
