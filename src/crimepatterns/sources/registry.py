@@ -13,6 +13,7 @@ __all__ = ["SOURCES", "open_source"]
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "file": "crimepatterns.sources.local_file:LocalFiles",
+        "nibrs": "crimepatterns.sources.nibrs:NibrsExtracts",
         "synthetic": "crimepatterns.sources.synthetic:SyntheticCity",
     }
 )

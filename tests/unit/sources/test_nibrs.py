@@ -1,0 +1,325 @@
+"""NIBRS state extracts in three layouts: invented values, the documented files and columns."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from crimepatterns.errors import SourceError
+from crimepatterns.sources.nibrs import NIBRS_COLUMNS, NibrsExtracts, copy_extracts
+from crimepatterns.sources.personal import personal_columns
+from crimepatterns.store.raw import RawStore
+
+PERSON = "Zsazsa-Qx-34"
+INCIDENTS = [
+    {"incident_id": "501", "agency_id": "11", "day": (2019, 3, 4), "incident_hour": "17", "report_date_flag": "f"},
+    {"incident_id": "502", "agency_id": "11", "day": (2019, 3, 5), "incident_hour": "", "report_date_flag": "f"},
+    {"incident_id": "503", "agency_id": "12", "day": (2019, 12, 31), "incident_hour": "0", "report_date_flag": "t"},
+]
+OFFENSES = [
+    dict(zip(("offense_id", "incident_id", "offense_code", "location_id", "attempt_complete_flag"), row, strict=True))
+    for row in (
+        ("9002", "501", "13A", "20", "C"),
+        ("9001", "501", "120", "20", "C"),
+        ("9003", "502", "220", "13", "A"),
+        ("9010", "503", "23H", "", "C"),
+    )
+]
+TYPES = [
+    ("120", "Robbery", "Property", "6"),
+    ("13A", "Aggravated Assault", "Person", "27"),
+    ("220", "Burglary/Breaking & Entering", "Property", "49"),
+    ("23H", "All Other Larceny", "Property", "7"),
+]
+TYPE_ID = {code: number for code, _, _, number in TYPES}
+LOCATIONS = [("13", "13", "Highway/Road/Alley/Street/Sidewalk"), ("20", "20", "Residence/Home")]
+AGENCIES = [
+    ("11", "XX0010100", "Exampleton Police", "EXAMPLE"),
+    ("12", "XX0020000", "Peña County Sheriff", "PEÑA; EXAMPLE"),
+]
+
+EXPECTED = [
+    # offence, incident, from, flag, code, agency, county
+    ("9001", "501", "2019-03-04 17:00", None, "120", "XX0010100", "EXAMPLE"),
+    ("9002", "501", "2019-03-04 17:00", None, "13A", "XX0010100", "EXAMPLE"),
+    ("9003", "502", "2019-03-05", None, "220", "XX0010100", "EXAMPLE"),
+    ("9010", "503", "2019-12-31 00:00", "R", "23H", "XX0020000", "PEÑA; EXAMPLE"),
+]
+
+
+def text(rows: list[dict[str, Any]], *, quoted: bool = False, upper: bool = False) -> str:
+    out = io.StringIO()
+    names = list(rows[0])
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)
+    writer.writerow([name.upper() if upper else name for name in names])
+    writer.writerows([[row[name] for name in names] for row in rows])
+    return out.getvalue()
+
+
+def people(upper: bool) -> dict[str, str]:
+    victim = text([{"victim_id": "1", "incident_id": "501", "age_num": PERSON, "sex_code": "F"}], upper=upper)
+    return dict.fromkeys(("victim", "offender", "arrestee", "victim_offense", "victim_offender_rel"), victim)
+
+
+def until_2015() -> dict[str, str]:
+    """Lower case, quoted, moments at midnight, numbers for offences, cde_agencies."""
+    incident = [
+        {
+            "agency_id": one["agency_id"], "incident_id": one["incident_id"], "nibrs_month_id": "77",
+            "incident_number": PERSON, "cargo_theft_flag": "", "submission_date": "",
+            "incident_date": "{:04d}-{:02d}-{:02d} 00:00:00".format(*one["day"]),
+            "report_date_flag": "R" if one["report_date_flag"] == "t" else "", "incident_hour": one["incident_hour"],
+            "cleared_except_id": "6", "cleared_except_date": "", "incident_status": "0", "data_home": "C",
+            "ddocname": "", "orig_format": "F", "ff_line_number": "1", "did": "5",
+        }
+        for one in INCIDENTS
+    ]  # fmt: skip
+    offense = [
+        {
+            "offense_id": one["offense_id"], "incident_id": one["incident_id"],
+            "offense_type_id": TYPE_ID[one["offense_code"]], "attempt_complete_flag": one["attempt_complete_flag"],
+            "location_id": one["location_id"], "num_premises_entered": "", "method_entry_code": "",
+            "ff_line_number": "1",
+        }
+        for one in OFFENSES
+    ]  # fmt: skip
+    types = [
+        {"offense_type_id": number, "offense_code": code, "offense_name": name, "crime_against": against,
+         "ct_flag": "n", "hc_flag": "y", "hc_code": "", "offense_category_name": name}
+        for code, name, against, number in TYPES
+    ]  # fmt: skip
+    agencies = [
+        {"agency_id": number, "ori": ori, "legacy_ori": ori, "agency_name": name, "short_name": name,
+         "agency_type_id": "1", "agency_type_name": "City", "state_abbr": "XX", "primary_county": county,
+         "icpsr_lat": "40.1", "icpsr_lng": "-80.2"}
+        for number, ori, name, county in AGENCIES
+    ]  # fmt: skip
+    files = {
+        "nibrs_incident": incident,
+        "nibrs_offense": offense,
+        "nibrs_offense_type": types,
+        "cde_agencies": agencies,
+    }
+    made = {f"{name}.csv": text(rows, quoted=True) for name, rows in files.items()}
+    return made | {"nibrs_location_type.csv": locations(quoted=True)} | named(people(upper=False), "nibrs_{}.csv")
+
+
+def until_2020() -> dict[str, str]:
+    """Upper case, dates of the style 04-MAR-19, agencies, a folder inside the archive."""
+    months = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+    incident = [
+        {
+            "data_year": "2019", "agency_id": one["agency_id"], "incident_id": one["incident_id"],
+            "nibrs_month_id": "77", "cargo_theft_flag": "N", "submission_date": "01-FEB-20",
+            "incident_date": f"{one['day'][2]:02d}-{months[one['day'][1] - 1]}-{one['day'][0] % 100:02d}",
+            "report_date_flag": one["report_date_flag"], "incident_hour": one["incident_hour"],
+            "cleared_except_id": "6", "cleared_except_date": "", "incident_status": "ACCEPTED", "data_home": "C",
+            "orig_format": "F", "did": "5",
+        }
+        for one in INCIDENTS
+    ]  # fmt: skip
+    offense = [
+        {
+            "data_year": "2019", "offense_id": one["offense_id"], "incident_id": one["incident_id"],
+            "offense_type_id": TYPE_ID[one["offense_code"]], "attempt_complete_flag": one["attempt_complete_flag"],
+            "location_id": one["location_id"], "num_premises_entered": "", "method_entry_code": "",
+        }
+        for one in OFFENSES
+    ]  # fmt: skip
+    types = [
+        {"offense_type_id": number, "offense_code": code, "offense_name": name, "crime_against": against,
+         "ct_flag": "n", "hc_flag": "y", "hc_code": "", "offense_category_name": name, "offense_group": "A"}
+        for code, name, against, number in TYPES
+    ]  # fmt: skip
+    files = {"NIBRS_incident": incident, "NIBRS_OFFENSE": offense, "NIBRS_OFFENSE_TYPE": types}
+    made = {f"XX/{name}.csv": text(rows, upper=True) for name, rows in files.items()}
+    made |= {"XX/NIBRS_LOCATION_TYPE.csv": locations(upper=True), "XX/agencies.csv": agencies(upper=True)}
+    return made | named(people(upper=True), "XX/NIBRS_{}.csv")
+
+
+def since_2021() -> dict[str, str]:
+    """Lower case, ISO dates, the code of the offence itself, a byte order mark."""
+    made = until_2020()
+    incident = [
+        {
+            "data_year": "2019", "agency_id": one["agency_id"], "incident_id": one["incident_id"],
+            "nibrs_month_id": "77", "cargo_theft_flag": "f", "submission_date": "2020-02-01",
+            "incident_date": "{:04d}-{:02d}-{:02d}".format(*one["day"]), "report_date_flag": one["report_date_flag"],
+            "incident_hour": one["incident_hour"], "cleared_except_id": "6", "cleared_except_date": "",
+            "incident_status": "0", "data_home": "C", "orig_format": "F", "did": "5",
+        }
+        for one in INCIDENTS
+    ]  # fmt: skip
+    offense = [{"data_year": "2019", **one, "num_premises_entered": "", "method_entry_code": ""} for one in OFFENSES]
+    types = [
+        {"offense_code": code, "offense_name": name, "crime_against": against, "ct_flag": "f", "hc_flag": "t",
+         "hc_code": "", "offense_category_name": name, "offense_group": "A"}
+        for code, name, against, _ in TYPES
+    ]  # fmt: skip
+    made |= {"XX/NIBRS_incident.csv": "\ufeff" + text(incident), "XX/NIBRS_OFFENSE.csv": text(offense)}
+    return made | {"XX/NIBRS_OFFENSE_TYPE.csv": text(types), "XX/agencies.csv": agencies(upper=False)}
+
+
+def locations(**style: bool) -> str:
+    rows = [{"location_id": number, "location_code": code, "location_name": name} for number, code, name in LOCATIONS]
+    return text(rows, **style)
+
+
+def agencies(*, upper: bool) -> str:
+    rows = [
+        {"yearly_agency_id": number + "2019", "agency_id": number, "data_year": "2019", "ori": ori, "legacy_ori": ori,
+         "ucr_agency_name": name, "ncic_agency_name": "", "pub_agency_name": "" if number == "12" else name,
+         "state_name": "Example", "state_abbr": "XX", "state_postal_abbr": "XX", "agency_type_name": "City",
+         "population": "1000", "male_officer": "3", "county_name": county, "nibrs_participated": "Y"}
+        for number, ori, name, county in AGENCIES
+    ]  # fmt: skip
+    return text(rows, upper=upper)
+
+
+def named(tables: dict[str, str], pattern: str) -> dict[str, str]:
+    return {pattern.format(name.upper() if "NIBRS" in pattern else name): content for name, content in tables.items()}
+
+
+LAYOUTS = {"until 2015": until_2015, "until 2020": until_2020, "since 2021": since_2021}
+
+
+def archive(path: Path, members: dict[str, str]) -> Path:
+    """Write the archive, and spoil the content of every table about people: whoever reads one fails."""
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, content in members.items():
+            packed.writestr(name, content.encode("latin-1" if "agencies" in name else "utf-8"))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"age_num", b"spoiled").replace(b"AGE_NUM", b"SPOILED"))
+    with zipfile.ZipFile(path) as packed:
+        spoiled = [name for name in packed.namelist() if "victim" in name.lower()]
+        assert spoiled
+        for name in spoiled:
+            with pytest.raises(zipfile.BadZipFile):
+                packed.read(name)
+    return path
+
+
+def rows_of(path: Path, **options: Any) -> pd.DataFrame:
+    table = NibrsExtracts([str(path)], **options).read(path)
+    return pa.Table.from_batches(list(table.batches)).to_pandas()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_same_rows(tmp_path: Path, layout: str) -> None:
+    found = rows_of(archive(tmp_path / "XX-2019.zip", LAYOUTS[layout]()))
+    assert tuple(found.columns) == NIBRS_COLUMNS
+    chosen = ["offense_id", "incident_id", "occurred_from", "report_date_flag", "offense_code", "ori", "county"]
+    rows = [tuple(None if pd.isna(value) else value for value in row) for row in found[chosen].itertuples(index=False)]
+    assert rows == EXPECTED
+    by_id = found.set_index("offense_id")
+    assert by_id.loc["9003", "offense_name"] == "Burglary/Breaking & Entering"
+    assert by_id.loc["9003", "location_type"] == "Highway/Road/Alley/Street/Sidewalk"
+    assert pd.isna(by_id.loc["9010", "location_type"])
+    assert by_id.loc["9010", "agency_name"] == "Peña County Sheriff"
+    assert by_id.loc["9010", "report_date"] == "2019-12-31"
+    assert pd.isna(by_id.loc["9001", "report_date"])
+    assert not (found == PERSON).to_numpy().any()
+
+
+def test_what_arrives_looks_personal_to_nobody() -> None:
+    assert not personal_columns(NIBRS_COLUMNS)
+
+
+def test_a_folder_of_unpacked_files_is_read_like_its_archive(tmp_path: Path) -> None:
+    packed = archive(tmp_path / "XX-2019.zip", since_2021())
+    for name, content in since_2021().items():
+        path = tmp_path / "unpacked" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="latin-1" if "agencies" in name else "utf-8")
+    pd.testing.assert_frame_equal(rows_of(tmp_path / "unpacked"), rows_of(packed))
+
+
+def test_years_are_read_one_after_another_and_globs_resolve(tmp_path: Path) -> None:
+    archive(tmp_path / "XX-2014.zip", until_2015())
+    archive(tmp_path / "XX-2021.zip", since_2021())
+    table = NibrsExtracts([str(tmp_path / "XX-*.zip")]).fetch()
+    assert sum(batch.num_rows for batch in table.batches) == 2 * len(EXPECTED)
+
+
+def test_several_states_in_one_archive_are_each_joined_on_their_own(tmp_path: Path) -> None:
+    other = {name.replace("XX/", "YY/"): content for name, content in since_2021().items()}
+    found = rows_of(archive(tmp_path / "both.zip", since_2021() | other))
+    assert sorted(found["offense_id"]) == sorted(2 * [row[0] for row in EXPECTED])
+
+
+def test_points_of_agencies_are_joined_by_ori(tmp_path: Path) -> None:
+    places = tmp_path / "places.csv"
+    places.write_text("ORI,Longitude,Latitude\nXX0010100,-80.25,40.5\nXX0010100,0,0\n", encoding="utf-8")
+    found = rows_of(archive(tmp_path / "a.zip", until_2020()), agency_places=str(places)).set_index("offense_id")
+    assert found.loc["9001", ["longitude", "latitude"]].tolist() == ["-80.25", "40.5"]
+    assert found.loc["9010", ["longitude", "latitude"]].isna().all()
+
+
+def test_offences_whose_incident_or_code_is_unknown_are_kept_for_cleaning_to_count(tmp_path: Path) -> None:
+    members = since_2021()
+    members["XX/NIBRS_OFFENSE.csv"] += "2019,9999,777,13A,C,20,,\n2019,9998,501,99Z,C,20,,\n"
+    members["XX/NIBRS_incident.csv"] = members["XX/NIBRS_incident.csv"].replace("2019-03-05", "soon")
+    found = rows_of(archive(tmp_path / "a.zip", members)).set_index("offense_id")
+    assert pd.isna(found.loc["9999", "occurred_from"])
+    assert found.loc["9998", "offense_code"] == "99Z"
+    assert pd.isna(found.loc["9998", "offense_name"])
+    assert found.loc["9003", "occurred_from"] == "soon"
+
+
+def test_an_archive_is_copied_once_and_a_new_edition_again(tmp_path: Path) -> None:
+    path, store = archive(tmp_path / "XX-2019.zip", since_2021()), RawStore(tmp_path / "raw")
+    source = NibrsExtracts([str(path)])
+    first = copy_extracts(store, source, origin="FBI", licence="public domain")
+    store.record(first)
+    assert [(entry.rows, entry.source_name, entry.columns) for entry in first] == [(4, "XX-2019.zip", NIBRS_COLUMNS)]
+    assert copy_extracts(store, source, origin="FBI", licence="public domain") == store.entries()
+    assert PERSON.encode() not in store.path_of(first[0]).read_bytes()
+    members = since_2021()
+    members["XX/NIBRS_OFFENSE.csv"] += "2019,9004,502,13A,C,20,,\n"
+    archive(path, members)
+    assert [entry.rows for entry in copy_extracts(store, source, origin="FBI", licence="")] == [5]
+
+
+def broken_members() -> Iterator[tuple[str, dict[str, str], str]]:
+    whole = since_2021()
+    yield "a table is missing", {k: v for k, v in whole.items() if "LOCATION" not in k}, "lacks nibrs_location_type.csv"
+    yield "no extract", {"readme.txt": "x", "victim.csv": whole["XX/NIBRS_VICTIM.csv"]}, "is no NIBRS state extract"
+    header = whole["XX/NIBRS_OFFENSE.csv"].replace("offense_code", "code")
+    yield (
+        "a column is missing",
+        whole | {"XX/NIBRS_OFFENSE.csv": header},
+        "lacks the column offense_code or offense_type_id",
+    )
+    types = whole["XX/NIBRS_OFFENSE_TYPE.csv"].replace("offense_code", "offence_code")
+    yield "codes without name", whole | {"XX/NIBRS_OFFENSE_TYPE.csv": types}, "lacks the column offense_code"
+    yield "an empty table", whole | {"XX/agencies.csv": ""}, "agencies.csv of a.zip is empty"
+    cut = whole["XX/NIBRS_incident.csv"][:-60]
+    yield "cut off", whole | {"XX/NIBRS_incident.csv": cut}, "damaged or cut off"
+
+
+@pytest.mark.parametrize(("members", "message"), [pytest.param(m, t, id=i) for i, m, t in broken_members()])
+def test_what_is_wrong_is_said(tmp_path: Path, members: dict[str, str], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        rows_of(archive(tmp_path / "a.zip", members))
+
+
+def test_damage_inside_an_archive_is_found(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.zip", since_2021())
+    path.write_bytes(path.read_bytes().replace(b"2019-03-04", b"2019-03-09"))
+    with pytest.raises(SourceError, match=r"a\.zip cannot be read as a NIBRS extract"):
+        rows_of(path)
+    path.write_bytes(path.read_bytes()[:900])
+    with pytest.raises(SourceError, match="no readable zip archive"):
+        rows_of(path)
+
+
+def test_a_file_of_places_says_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "places.csv").write_text("agency,lon,lat\n1,2,3\n", encoding="utf-8")
+    with pytest.raises(SourceError, match="lacks ori, longitude, latitude"):
+        rows_of(archive(tmp_path / "a.zip", since_2021()), agency_places=str(tmp_path / "places.csv"))
