@@ -4,6 +4,7 @@
 differs. Later files win key by key.
 """
 
+from crimepatterns.config.context import ContextSettings
 from crimepatterns.config.data import (
     CleaningSettings,
     ColumnSettings,
@@ -25,6 +26,7 @@ from crimepatterns.config.work import (
 __all__ = [
     "CleaningSettings",
     "ColumnSettings",
+    "ContextSettings",
     "EvaluationSettings",
     "FeedSettings",
     "ForecastSettings",

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from crimepatterns.config.context import ContextSettings, check_context
 from crimepatterns.config.data import (
     CleaningSettings,
     ColumnSettings,
@@ -49,6 +50,7 @@ class Settings(Model):
     forecast: ForecastSettings = ForecastSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     plan: PlanSettings = PlanSettings()
+    context: tuple[ContextSettings, ...] = ()
     serving: ServingSettings = ServingSettings()
 
     @model_validator(mode="after")
@@ -60,6 +62,7 @@ class Settings(Model):
                 raise ValueError("columns.occurred_from or columns.date must name a column")
             if self.columns.category is None and self.taxonomy.fixed_category is None:
                 raise ValueError("columns.category must name a column, or taxonomy.fixed_category a category")
+        check_context(self.context)
         return self
 
 
