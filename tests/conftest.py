@@ -53,6 +53,15 @@ def chromium() -> str:
     return path
 
 
+@pytest.fixture
+def fault_server() -> Iterator[Any]:
+    """A real HTTP server on 127.0.0.1 with files, routes and faults; see tests/servers."""
+    from servers import FaultServer
+
+    with FaultServer() as server:
+        yield server
+
+
 SMALL_CITY = {
     "source": {"incidents": 12_000, "years": 2},
     "forecast": {"categories": ["burglary", "theft"], "tuning_candidates": 1, "tuning_folds": 2, "max_rows": 40_000},
