@@ -75,8 +75,8 @@ def choose_champion(
         verdicts = {by_deviance.verdict, by_catch.verdict}
         if "better" in verdicts and "worse" not in verdicts:
             reason = (
-                f"Shown better than {incumbent}: deviance {by_deviance.difference * 100:+.1f} % ({by_deviance.verdict}), "
-                f"PEI at {budget.label} {by_catch.difference * 100:+.1f} points ({by_catch.verdict})."
+                f"Shown better than {incumbent}: deviance {by_deviance.difference * 100:+.1f} % "
+                f"({by_deviance.verdict}), PEI at {budget.label} {by_catch.difference * 100:+.1f} points ({by_catch.verdict})."
             )
             incumbent = name
     return Champion(incumbent, reason)
