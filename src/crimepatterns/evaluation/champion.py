@@ -76,7 +76,8 @@ def choose_champion(
         if "better" in verdicts and "worse" not in verdicts:
             reason = (
                 f"Shown better than {incumbent}: deviance {by_deviance.difference * 100:+.1f} % "
-                f"({by_deviance.verdict}), PEI at {budget.label} {by_catch.difference * 100:+.1f} points ({by_catch.verdict})."
+                f"({by_deviance.verdict}), PEI at {budget.label} {by_catch.difference * 100:+.1f} points "
+                f"({by_catch.verdict})."
             )
             incumbent = name
     return Champion(incumbent, reason)
