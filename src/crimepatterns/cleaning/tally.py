@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crimepatterns.cleaning.engine import CleanBatch
+from crimepatterns.cleaning.labelling import LabelCounts
 from crimepatterns.cleaning.schema import REASONS, Reason
-from crimepatterns.cleaning.taxonomy import LabelCounts, Taxonomy
+from crimepatterns.cleaning.taxonomy import Taxonomy
 from crimepatterns.domain.incidents import DISCOVERY, TIME_PRECISION
 
 __all__ = ["Tally"]
@@ -61,7 +62,7 @@ class Tally:
         self.rows_in += len(batch)
         self.reasons += np.bincount(batch.reason, minlength=len(Reason))
         self.repairs.update(batch.repairs)
-        self.labels.add(batch.labels)
+        self.labels.add(batch.labels, batch.offence)
         keep = batch.reason == Reason.KEPT
         if not keep.any():
             return
@@ -88,6 +89,8 @@ class Tally:
         """Return the account as JSON-able values; rows in = kept + the sum of rejected."""
         kept = max(self.kept, 1)
         timed = max(int(self._clock[0]), 1)
+        labels = self.labels.table()
+        unmapped = sum(row["rows"] for row in labels if not row["mapped"])
         return {
             "rows_in": self.rows_in,
             "kept": self.kept,
@@ -98,10 +101,8 @@ class Tally:
                 name: count for name, count in sorted(self._categories.items(), key=lambda i: (-i[1], i[0])) if count
             },
             "discovery": dict(zip(DISCOVERY, self._discovery.tolist(), strict=True)),
-            "labels": self.labels.table(),
-            "unmapped_rows": sum(row["rows"] for row in self.labels.table() if not row["mapped"])
-            if self.taxonomy.mapping
-            else 0,
+            "labels": labels,
+            "unmapped_rows": unmapped if self.taxonomy.asks else 0,
             "first": _moment(self._first),
             "last": _moment(self._last),
             "time_precision": {
