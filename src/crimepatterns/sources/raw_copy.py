@@ -1,6 +1,6 @@
 """Copy what a source gives into the raw store, without columns that look personal."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from crimepatterns.sources.local_file import UNREADABLE, LocalFiles, file_format
 from crimepatterns.sources.personal import personal_columns
 from crimepatterns.store.raw import RawEntry, RawStore, copy_bytes, file_digest, write_batches
 
-__all__ = ["as_text_batch", "copy_file", "copy_table"]
+__all__ = ["as_text_batch", "columns_to_drop", "copy_file", "copy_table"]
 
 
 def copy_file(
@@ -55,14 +55,8 @@ def copy_file(
         If the file cannot be read.
     """
     table = source.read(path)
-    personal = personal_columns(name for name in table.columns if name != UNREADABLE)
-    dropped = tuple(name for name in personal if name not in keep_columns)
-    for setting, column in (mapped or {}).items():
-        if column in dropped:
-            raise ConfigError(
-                f"columns.{setting} names {column!r}, which looks personal ({personal[column]}): add it to "
-                "source.keep_columns to keep it, or map another column."
-            )
+    names = [name for name in table.columns if name != UNREADABLE]
+    dropped = columns_to_drop(names, keep_columns=keep_columns, mapped=mapped or {})
     digest = file_digest(path)
     reading = {"delimiter": source.delimiter, "encoding": source.encoding, "sheet": source.sheet}
     known = store.find(digest, dropped, reading)
@@ -117,6 +111,27 @@ def copy_table(store: RawStore, table: RawTable, *, key: str, name: str, origin:
         licence=licence,
         fetched_at=_now(),
     )
+
+
+def columns_to_drop(
+    names: Iterable[str], *, keep_columns: Collection[str] = (), mapped: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Name the columns that look personal and must not be stored.
+
+    Raises
+    ------
+    ConfigError
+        If a mapped column is one of them.
+    """
+    personal = personal_columns(names)
+    dropped = tuple(name for name in personal if name not in keep_columns)
+    for setting, column in (mapped or {}).items():
+        if column in dropped:
+            raise ConfigError(
+                f"columns.{setting} names {column!r}, which looks personal ({personal[column]}): add it to "
+                "source.keep_columns to keep it, or map another column."
+            )
+    return dropped
 
 
 def as_text_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
