@@ -10,6 +10,7 @@ __all__ = [
     "ConfigError",
     "CrimePatternsError",
     "DomainError",
+    "ExecutionError",
     "ForecastError",
     "GridError",
     "MissingInputError",
@@ -81,3 +82,7 @@ class ModelError(ArtefactError):
 
 class UntrustedModelError(ModelError):
     """A stored model was altered or holds types that this product does not trust."""
+
+
+class ExecutionError(CrimePatternsError):
+    """Worker processes cannot be reached, do not fit, or died again and again."""

@@ -12,6 +12,7 @@ from crimepatterns.config.data import (
     StudyAreaSettings,
     TaxonomySettings,
 )
+from crimepatterns.config.execution import ExecutionSettings, TlsSettings, open_executor
 from crimepatterns.config.feed import FeedSettings
 from crimepatterns.config.loading import Settings, find_resource, load_settings, settings_digest
 from crimepatterns.config.work import (
@@ -28,6 +29,7 @@ __all__ = [
     "ColumnSettings",
     "ContextSettings",
     "EvaluationSettings",
+    "ExecutionSettings",
     "FeedSettings",
     "ForecastSettings",
     "GridSettings",
@@ -38,7 +40,9 @@ __all__ = [
     "SourceSettings",
     "StudyAreaSettings",
     "TaxonomySettings",
+    "TlsSettings",
     "find_resource",
     "load_settings",
+    "open_executor",
     "settings_digest",
 ]

@@ -17,6 +17,7 @@ from crimepatterns.config.data import (
     StudyAreaSettings,
     TaxonomySettings,
 )
+from crimepatterns.config.execution import ExecutionSettings
 from crimepatterns.config.values import Model, PositiveInt
 from crimepatterns.config.work import (
     EvaluationSettings,
@@ -40,6 +41,7 @@ class Settings(Model):
     crs: str | None = None
     root: Path = Path()
     workers: PositiveInt = 2
+    execution: ExecutionSettings = ExecutionSettings()
     source: SourceSettings = SourceSettings()
     columns: ColumnSettings = ColumnSettings()
     cleaning: CleaningSettings = CleaningSettings()

@@ -79,8 +79,23 @@ class Metric(Protocol):
 class Executor(Protocol):
     """Runs the same function over many items: one after another, on all cores or on a cluster."""
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """Yield results in the order of the items."""
+    @property
+    def workers(self) -> int:
+        """How many items run at the same time."""
+        ...
+
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        lost: Callable[[Item], Result] | None = None,
+    ) -> Iterator[Result]:
+        """Yield results in the order of the items.
+
+        An error of `function` ends the run. Where an item's worker process dies again and again, ``lost(item)``
+        stands in for its result, so that the other items go on; without `lost` that ends the run too.
+        """
         ...
 
 

@@ -1,0 +1,66 @@
+"""Several processes of this machine, through joblib."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+from crimepatterns.errors import ExecutionError
+
+__all__ = ["JoblibExecutor"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class JoblibExecutor:
+    """Several processes on this machine.
+
+    joblib keeps the processes for the next call and ends them when they have been idle for five minutes.
+
+    Parameters
+    ----------
+    workers : int
+        Number of processes.
+    """
+
+    workers: int
+
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        lost: Callable[[Item], Result] | None = None,
+    ) -> Iterator[Result]:
+        """Yield ``function(item)`` for each item, in order; `function` and items travel to the workers.
+
+        Raises
+        ------
+        ExecutionError
+            If a process died and `lost` is not given. All processes end with it; a cluster goes on.
+        """
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        done = 0
+        try:
+            for result in Parallel(n_jobs=self.workers, return_as="generator")(
+                delayed(function)(item) for item in items
+            ):
+                yield result
+                done += 1
+        except BrokenProcessPool as error:
+            if lost is None:
+                raise ExecutionError(
+                    f"One of {self.workers} worker processes died, perhaps for want of memory: set execution.workers "
+                    "lower, or execution.kind: dask, which starts dead workers again."
+                ) from error
+            for item in items[done:]:
+                yield lost(item)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
