@@ -208,8 +208,6 @@ class HttpClient:
         request = self._request(url, None, {"Accept-Encoding": "identity"})
         limits = FileLimits(self.policy.max_bytes, self.policy.timeout_s)
         part = PartialFile(target)
-        if part.note().get("url") != request.digest:
-            part.discard()
 
         def attempt() -> Arrival | None:
             self._pace.wait()
@@ -218,6 +216,8 @@ class HttpClient:
             )
 
         try:
+            if part.note().get("url") != request.digest:
+                part.discard()
             arrival = self._patiently(request, attempt, reached=lambda: part.size)
             if arrival is None:
                 return None
