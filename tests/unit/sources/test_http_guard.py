@@ -90,7 +90,7 @@ def test_however_this_machine_is_spelt_nothing_is_asked(fault_server: FaultServe
     fault_server.add("/a", Reply(200, b"secret"))
     with client_for() as client:
         for ask in (client.get, client.get_json, lambda url: client.download(url, tmp_path / "a")):
-            with pytest.raises(SourceError, match="not on the public Internet|not a valid URL|does not exist"):
+            with pytest.raises(SourceError, match=r"not on the public Internet|not a valid URL|does not exist"):
                 ask(f"http://{host}:{fault_server.port}/a")
     assert not fault_server.requests
 
