@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from crimepatterns import data_processing
 from crimepatterns.city import City
+from crimepatterns.cleaning_run import full
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.data_processing import clean, forget, ingest
 from crimepatterns.domain.grid import Grid
@@ -257,7 +257,7 @@ def test_a_crash_leaves_the_last_good_result(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(data_processing, "cleaning_page", fail)
+    monkeypatch.setattr(full, "cleaning_page", fail)
     with pytest.raises(KeyboardInterrupt):
         clean(settings)
     assert {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

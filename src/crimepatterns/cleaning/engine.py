@@ -12,11 +12,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from crimepatterns.cleaning.fingerprint import SeenBefore, hash_numbers, hash_text, mix, to_hex
+from crimepatterns.cleaning.labelling import label_rows
 from crimepatterns.cleaning.places import AreaMask, Places, Projector, locate
 from crimepatterns.cleaning.schema import ColumnMap, Reason, Rules
 from crimepatterns.cleaning.taxonomy import Taxonomy, blank
 from crimepatterns.cleaning.times import Spans, guess_precision, read_spans, start_column
 from crimepatterns.cleaning.values import as_text, read_moments
+from crimepatterns.cleaning.versions import RecordVersions, publisher_ids
 from crimepatterns.domain.incidents import DISCOVERY
 
 __all__ = ["CleanBatch", "Cleaner"]
@@ -72,6 +74,7 @@ class _Checked:
     batch: CleanBatch
     rows: NDArray[np.uint64]
     own_ids: pa.Array | None
+    """Trimmed, null where blank."""
 
 
 class Cleaner:
@@ -88,6 +91,8 @@ class Cleaner:
         None accepts every place.
     unreadable : str
         Column in which a source hands over rows that do not fit the header.
+    versions : RecordVersions, optional
+        What later tables say about records of earlier ones.
     """
 
     def __init__(
@@ -99,17 +104,19 @@ class Cleaner:
         projector: Projector | None,
         mask: AreaMask | None,
         unreadable: str,
+        versions: RecordVersions | None = None,
     ) -> None:
         self._columns, self._rules, self._taxonomy = columns, rules, taxonomy
         self._projector, self._mask, self._unreadable = projector, mask, unreadable
+        self._versions = versions
         self._rows_seen, self._ids_seen = SeenBefore(), SeenBefore()
 
-    def run(self, batches: Iterable[pa.RecordBatch], *, workers: int = 1) -> Iterator[CleanBatch]:
-        """Clean the batches of one file, in order; the answer does not depend on `workers`."""
+    def run(self, batches: Iterable[pa.RecordBatch], *, table: int = 0, workers: int = 1) -> Iterator[CleanBatch]:
+        """Clean the batches of one table, in order; the answer does not depend on `workers`."""
         precision: list[str] = []
 
         def check(numbered: tuple[int, pa.RecordBatch]) -> _Checked:
-            return self._check(numbered[1], numbered[0], precision[0])
+            return self._check(numbered[1], numbered[0], precision[0], table)
 
         def numbered_batches() -> Iterator[tuple[int, pa.RecordBatch]]:
             first_row = 1
@@ -123,30 +130,34 @@ class Cleaner:
         for checked in _in_order(check, numbered_batches(), workers):
             yield self._number(checked)
 
-    def _check(self, raw: pa.RecordBatch, first_row: int, precision: str) -> _Checked:
-        """Apply every rule that looks at one row only."""
+    def _check(self, raw: pa.RecordBatch, first_row: int, precision: str, table: int) -> _Checked:
+        """Apply every rule that looks at one row only, and what later tables say about it."""
         columns, batch = self._columns, _by_name(raw)
         spans = read_spans(batch, columns, self._rules, precision=precision)
         labels = self._labels(batch, raw.num_rows)
-        category, category_reason = self._categories(labels)
-        offence = as_text(batch[columns.offence]) if columns.offence is not None else labels
+        codes = as_text(batch[columns.offence]) if columns.offence is not None else None
+        offence = codes if codes is not None else labels
+        labelled = label_rows(self._taxonomy, labels, codes, fixed=columns.category is None)
         further = {name: as_text(batch[name]) for name in columns.extra}
         if columns.area is not None:
             further = {"area": as_text(batch[columns.area]), **further}
         places, reason = None, spans.reason.copy()
-        _first_reason(reason, category_reason)
+        _first_reason(reason, labelled.reason)
         if self._projector is not None:
             places = locate(batch, columns, self._projector, self._mask, swap=self._rules.swap_coordinates)
             _first_reason(reason, places.reason)
         if self._unreadable in batch:
             reason[np.asarray(batch[self._unreadable].is_valid())] = Reason.UNREADABLE
-        own_ids = as_text(batch[columns.id]) if columns.id is not None else None
-        rows = self._fingerprints(spans, places, labels, offence, further, batch, own_ids)
-        discovery = self._discovery(batch, category)
+        rows = self._fingerprints(spans, places, labels, offence, further, batch)
+        own_ids = publisher_ids(batch[columns.id]) if columns.id is not None else None
+        if own_ids is not None and self._versions is not None:
+            fate = self._versions.fate(hash_text(own_ids), table)
+            np.copyto(reason, fate, where=fate != Reason.KEPT)
+        discovery = self._discovery(batch, labelled.police)
         repairs = spans.repairs + (places.repairs if places is not None else Counter())
         done = CleanBatch(
             raw, first_row, reason, pa.nulls(raw.num_rows, pa.string()), spans, places,
-            labels, category, offence, discovery, further, repairs,
+            labels, labelled.category, offence, discovery, further, repairs,
         )  # fmt: skip
         return _Checked(done, rows, own_ids)
 
@@ -168,8 +179,7 @@ class Cleaner:
         return CleanBatch(**{**_fields(batch), "ids": ids, "reason": reason})
 
     def _own_ids(self, own: pa.Array, made: pa.Array, reason: NDArray[np.int8]) -> pa.Array:
-        trimmed = pc.utf8_trim_whitespace(own)
-        ids = pc.if_else(pc.or_kleene(pc.is_null(trimmed), pc.equal(trimmed, "")), made, trimmed)
+        ids = pc.coalesce(own, made)
         good = np.flatnonzero(reason == Reason.KEPT)
         times = self._ids_seen.add(hash_text(ids.take(pa.array(good))))
         again = times > 0
@@ -193,33 +203,8 @@ class Cleaner:
         texts = [None if text is None else text.strip() for text in as_text(column.dictionary).to_pylist()]
         return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), pa.array(texts, pa.string()))
 
-    def _categories(self, labels: pa.DictionaryArray) -> tuple[pa.DictionaryArray, NDArray[np.int8]]:
-        taxonomy, texts = self._taxonomy, labels.dictionary.to_pylist()
-        if self._columns.category is None:
-            found: list[str | None] = [taxonomy.fixed_category]
-        else:
-            found = [taxonomy.categorise(text) for text in texts]
-        why = [
-            Reason.KEPT
-            if category is not None
-            else Reason.CATEGORY_MISSING
-            if blank(text)
-            else Reason.CATEGORY_UNMAPPED
-            for text, category in zip(texts, found, strict=True)
-        ]
-        names = sorted({category for category in found if category is not None})
-        code_of = np.array([names.index(c) if c is not None else -1 for c in found] + [-1], dtype=np.int32)
-        reason_of = np.array([*why, Reason.CATEGORY_MISSING], dtype=np.int8)
-        index = labels.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
-        codes = code_of[index]
-        category = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(names, pa.string()))
-        return category, reason_of[index]
-
-    def _discovery(self, batch: dict[str, pa.Array], category: pa.DictionaryArray) -> NDArray[np.int8]:
-        initiated = {name.casefold() for name in self._taxonomy.police_initiated}
-        by_category = np.array([name.casefold() in initiated for name in category.dictionary.to_pylist()] + [False])
-        index = category.indices.fill_null(len(category.dictionary)).to_numpy(zero_copy_only=False)
-        derived = by_category[index].astype(np.int8) * DISCOVERY.index("police-initiated")
+    def _discovery(self, batch: dict[str, pa.Array], police: NDArray[np.bool_]) -> NDArray[np.int8]:
+        derived = police.astype(np.int8) * np.int8(DISCOVERY.index("police-initiated"))
         if self._columns.discovery is None:
             return derived
         told = as_text(batch[self._columns.discovery]).dictionary_encode()
@@ -237,7 +222,6 @@ class Cleaner:
         offence: pa.Array,
         further: dict[str, pa.Array],
         batch: dict[str, pa.Array],
-        own_ids: pa.Array | None,
     ) -> NDArray[np.uint64]:
         """Fingerprint each row by the values of all mapped columns, whatever the storage format."""
         columns = self._columns
@@ -250,7 +234,7 @@ class Cleaner:
             total = mix(total, hash_numbers(values))
         texts = [offence] if columns.offence is not None else []
         texts += [as_text(batch[columns.discovery])] if columns.discovery is not None else []
-        texts += [own_ids] if own_ids is not None else []
+        texts += [as_text(batch[columns.id])] if columns.id is not None else []
         for column in [*texts, *further.values()]:
             total = mix(total, hash_text(column))
         return total

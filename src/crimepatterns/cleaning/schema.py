@@ -70,7 +70,10 @@ class Rules:
 
 
 class Reason(IntEnum):
-    """Why a row is not kept; where several apply, the first in this order is given."""
+    """Why a row is not kept.
+
+    Where several apply, the last two come before all others, and of those the first in this order is given.
+    """
 
     KEPT = 0
     UNREADABLE = 1
@@ -89,6 +92,8 @@ class Reason(IntEnum):
     OUTSIDE_AREA = 14
     DUPLICATE = 15
     ID_REPEATED = 16
+    SUPERSEDED = 17
+    WITHDRAWN = 18
 
 
 REASONS: dict[Reason, str] = {
@@ -109,6 +114,8 @@ REASONS: dict[Reason, str] = {
     Reason.OUTSIDE_AREA: "outside the study area",
     Reason.DUPLICATE: "equal to an earlier row in every mapped column",
     Reason.ID_REPEATED: "id of an earlier row",
+    Reason.SUPERSEDED: "replaced by a later version of the record",
+    Reason.WITHDRAWN: "withdrawn by the publisher",
 }
 """Every reason in words, as tables and reports print it."""
 

@@ -6,7 +6,7 @@ The one exception is the erasure of an expunged record, which replaces a copy an
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from crimepatterns.errors import ArtefactError, MissingInputError
 from crimepatterns.store.atomic import read_json, replacing, write_json
 
-__all__ = ["RawEntry", "RawStore", "copy_bytes", "file_digest", "write_batches"]
+__all__ = ["RawEntry", "RawStore", "copy_bytes", "file_digest", "read_column", "write_batches"]
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,13 @@ class RawStore:
         return digest
 
     def record(self, entries: Iterable[RawEntry]) -> bool:
-        """Make these copies the current ones and keep all others listed; return whether the list changed."""
+        """Make these copies the current ones and keep all others listed; return whether the list changed.
+
+        New copies are listed behind the earlier ones, in the order given: the order of arrival.
+        """
         fresh = {entry.file: replace(entry, current=True) for entry in entries}
-        kept = [replace(old, current=False) for old in self.entries() if old.file not in fresh]
-        return self._save([*kept, *fresh.values()])
+        listed = [fresh.pop(old.file, replace(old, current=False)) for old in self.entries()]
+        return self._save([*listed, *fresh.values()])
 
     def erase(self, entry: RawEntry, batches: Iterable[pa.RecordBatch], *, rows: int) -> RawEntry:
         """Replace a copy by one without some rows; the old content is gone from the disk afterwards.
@@ -191,10 +194,9 @@ class RawStore:
         return fresh
 
     def _save(self, entries: list[RawEntry]) -> bool:
-        ordered = sorted(entries, key=lambda entry: (entry.fetched_at, entry.file))
-        if ordered == self.entries():
+        if entries == self.entries():
             return False
-        write_json(self.manifest, {"files": [asdict(entry) for entry in ordered]})
+        write_json(self.manifest, {"files": [asdict(entry) for entry in entries]})
         return True
 
     def _clear_leftovers(self) -> None:
@@ -223,6 +225,13 @@ def write_batches(target: Path, batches: Iterable[pa.RecordBatch]) -> str:
     if writer is None:
         pq.write_table(pa.table({}), target)
     return file_digest(target)
+
+
+def read_column(path: Path, name: str) -> Iterator[pa.Array]:
+    """Read one column of a Parquet copy, batch by batch."""
+    with pq.ParquetFile(path) as parquet:
+        for batch in parquet.iter_batches(columns=[name]):
+            yield batch.column(0)
 
 
 def file_digest(path: Path) -> str:

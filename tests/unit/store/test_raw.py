@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crimepatterns.errors import ArtefactError, MissingInputError
-from crimepatterns.store.raw import RawEntry, RawStore, copy_bytes, file_digest
+from crimepatterns.store.raw import RawEntry, RawStore, copy_bytes, file_digest, read_column
 
 
 def entry(file: str, digest: str = "d", **changes: object) -> RawEntry:
@@ -40,6 +40,20 @@ def test_the_list_is_written_only_when_it_changes(tmp_path: Path) -> None:
     other = entry("y.csv", fetched_at="2026-01-01")
     assert store.record([other])
     assert [(one.file, one.current) for one in store.entries()] == [("x.csv", False), ("y.csv", True)]
+
+
+def test_copies_are_listed_in_order_of_arrival(tmp_path: Path) -> None:
+    store = RawStore(tmp_path / "raw")
+    late, early = entry("b.parquet", fetched_at="2026-01-02"), entry("a.parquet", fetched_at="2026-01-01")
+    store.record([late])
+    store.record([late, early])
+    store.record([early, late])
+    assert [one.file for one in store.entries()] == ["b.parquet", "a.parquet"]
+
+
+def test_one_column_is_read_alone(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": ["1", "2"], "b": ["3", "4"]}), tmp_path / "x.parquet")
+    assert [column.to_pylist() for column in read_column(tmp_path / "x.parquet", "b")] == [["3", "4"]]
 
 
 def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:

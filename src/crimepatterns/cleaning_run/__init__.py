@@ -1,0 +1,1 @@
+"""From raw copies to cleaned incidents on disk, and the erasure of records from both."""
