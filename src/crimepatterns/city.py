@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from crimepatterns.config import Settings
+from crimepatterns.config.taxonomy_tables import open_harm
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.folds import Spans, spans
 from crimepatterns.domain.grid import Grid
+from crimepatterns.domain.harm import HarmWeights
 from crimepatterns.domain.history import Archive
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import ConfigError, MissingInputError, NotApplicableError
@@ -56,6 +58,11 @@ class City:
     def grid(self) -> Grid:
         """The grid of the settings over the study area."""
         return build_grid(self.settings, self.area)
+
+    @cached_property
+    def harm(self) -> HarmWeights | None:
+        """The harm weights of the settings; None where they name none."""
+        return open_harm(self.settings.taxonomy)
 
     @cached_property
     def archive(self) -> Archive:
@@ -123,7 +130,7 @@ class City:
         """Categories that citizens report, the most frequent first; police-initiated ones are left out."""
         table = self.incidents.table
         reported = table.loc[table["discovery"] == "reported", "category"].astype(str)
-        initiated = set(self.settings.taxonomy.police_initiated)
+        initiated = set(self.settings.taxonomy.police_initiated or ())
         mostly = reported.value_counts() / table["category"].astype(str).value_counts()
         return tuple(
             name for name in reported.value_counts().index if name not in initiated and mostly.get(name, 0.0) >= 0.5

@@ -119,13 +119,6 @@ class Taxonomy:
         category = None if found is None else self.categorise(found)
         return None if found is None or category is None else Suggestion(found, category)
 
-    @property
-    def initiated_categories(self) -> tuple[str, ...]:
-        """Categories that police activity finds, as far as the category alone tells."""
-        if self.police_initiated is not None:
-            return self.police_initiated
-        return tuple(category for category, how in self.discovery.items() if how == _INITIATED)
-
     def _entry(self, label: str, code: str | None) -> tuple[Entry | None, Literal["code", "label"]]:
         if self.crosswalk is None:
             return None, "label"

@@ -87,7 +87,14 @@ class StudyAreaSettings(Model):
 class TaxonomySettings(Model):
     """How a publisher's labels become categories."""
 
+    crosswalk: str | None = None
     mapping: dict[str, str] = Field(default_factory=dict)
     unmapped: Literal["keep", "other", "reject"] = "keep"
-    police_initiated: tuple[str, ...] = ("drugs", "prostitution", "weapons", "stops")
+    police_initiated: tuple[str, ...] | None = None
     fixed_category: str | None = None
+    harm: str | None = None
+
+    @field_validator("crosswalk", "harm")
+    @classmethod
+    def _expand(cls, path: str | None) -> str | None:
+        return None if path is None else expand_variables(path)

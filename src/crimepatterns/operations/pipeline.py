@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crimepatterns.config import Settings, settings_digest
+from crimepatterns.config.taxonomy_tables import table_files
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.errors import ArtefactError, MissingInputError, NotApplicableError
 from crimepatterns.operations.fingerprints import digest_files, fingerprint, unchanged
@@ -166,14 +167,14 @@ def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
         manifest = stage_manifest(settings, name)
         if manifest is not None:
             inputs[name] = manifest["digest"]
-    own = {"ingest": settings.source.paths, "clean": _area_files(settings)}.get(stage.name, ())
+    own = {"ingest": settings.source.paths, "clean": _tables_and_areas(settings)}.get(stage.name, ())
     if own:
         inputs["files"] = digest_files(sorted({found for path in own for found in _matches(Path(path))}))
     return inputs
 
 
-def _area_files(settings: Settings) -> tuple[str, ...]:
-    named = (settings.study_area.boundary, settings.study_area.neighbourhoods)
+def _tables_and_areas(settings: Settings) -> tuple[str, ...]:
+    named = (settings.study_area.boundary, settings.study_area.neighbourhoods, *table_files(settings.taxonomy))
     return tuple(path for path in named if path is not None)
 
 
