@@ -22,6 +22,7 @@ import pyarrow.csv as pacsv
 
 from crimepatterns.domain.protocols import RawTable
 from crimepatterns.errors import SourceError
+from crimepatterns.sources.archive import LimitedGzip, checked_members
 from crimepatterns.sources.decoding import decode_column, guess_encoding, looks_binary
 
 __all__ = ["UNREADABLE", "read_csv"]
@@ -237,8 +238,7 @@ def _members(path: Path) -> list[str | None]:
             raise SourceError(f"{path} is not a zip archive or is damaged: fetch it again.")
         return [None]
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        names = [info.filename for info in checked_members(path)]
     except _READ_ERRORS as error:
         raise SourceError(f"{path} is a damaged zip archive ({_one_line(error)}): fetch it again.") from error
     texts = sorted(name for name in names if name.lower().endswith((".csv", ".tsv", ".txt")))
@@ -261,7 +261,7 @@ def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
             yield plain
             return
         with gzip.GzipFile(fileobj=plain) as unpacked:
-            yield unpacked  # type: ignore[misc]
+            yield LimitedGzip(plain, unpacked, str(path))  # type: ignore[misc]
 
 
 def _as_ascii_superset(stream: IO[bytes], dialect: _Dialect) -> IO[bytes]:

@@ -11,6 +11,7 @@ What it does not do : interpret a value. That is cleaning.
 """
 
 import glob
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,9 @@ import pyarrow.parquet as pq
 
 from crimepatterns.domain.protocols import RawTable
 from crimepatterns.errors import SourceError
+from crimepatterns.sources.archive import checked_members
 from crimepatterns.sources.csv_text import UNREADABLE, read_csv
+from crimepatterns.sources.layer_kind import check_layer
 
 __all__ = ["UNREADABLE", "LocalFiles", "file_format", "find_files", "read_file"]
 
@@ -157,6 +160,8 @@ def _parquet_batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]
 def _read_excel(path: Path, sheet: str | None) -> RawTable:
     import openpyxl
 
+    if zipfile.is_zipfile(path):
+        checked_members(path, nested=True)
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     if sheet is not None and sheet not in book.sheetnames:
         found = book.sheetnames
@@ -199,6 +204,7 @@ def _from_objects(rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> pa.Rec
 def _read_vector(path: Path) -> RawTable:
     import pyogrio
 
+    check_layer(path)
     info = pyogrio.read_info(path, force_total_bounds=False)
     fields = [str(name) for name in info["fields"]]
     has_points = "Point" in str(info["geometry_type"] or "Unknown") or info["geometry_type"] in {None, "Unknown"}
