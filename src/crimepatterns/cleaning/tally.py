@@ -17,6 +17,8 @@ from crimepatterns.domain.incidents import DISCOVERY, TIME_PRECISION
 __all__ = ["Tally"]
 
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000
+_SAID_OF_UNMAPPED = ("label", "category", "rows", "suggestion", "suggested_category")
+_MOST_UNMAPPED = 10
 
 
 @dataclass
@@ -90,7 +92,7 @@ class Tally:
         kept = max(self.kept, 1)
         timed = max(int(self._clock[0]), 1)
         labels = self.labels.table()
-        unmapped = sum(row["rows"] for row in labels if not row["mapped"])
+        unmapped = [row for row in labels if not row["mapped"]] if self.taxonomy.asks else []
         return {
             "rows_in": self.rows_in,
             "kept": self.kept,
@@ -102,7 +104,8 @@ class Tally:
             },
             "discovery": dict(zip(DISCOVERY, self._discovery.tolist(), strict=True)),
             "labels": labels,
-            "unmapped_rows": unmapped if self.taxonomy.asks else 0,
+            "unmapped_rows": sum(row["rows"] for row in unmapped),
+            "unmapped": [{name: row[name] for name in _SAID_OF_UNMAPPED} for row in unmapped[:_MOST_UNMAPPED]],
             "first": _moment(self._first),
             "last": _moment(self._last),
             "time_precision": {

@@ -28,7 +28,8 @@ EXPORT = "preprocessed_data.csv"
 """File name of the export to CSV."""
 
 _PAGE = "cleaning_report.html"
-_SUMMARY = ("rows_in", "kept", "rejected", "repairs", "categories", "first", "last", "time_precision")
+_SUMMARY = ("rows_in", "kept", "rejected", "repairs", "categories", "first", "last", "time_precision", "unmapped_rows")
+_SUMMARY += ("unmapped",)
 
 
 def clean(settings: Settings, *, csv: bool = False, progress: Progress = silent) -> dict[str, Any]:

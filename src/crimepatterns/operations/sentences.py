@@ -34,7 +34,22 @@ def _clean(summary: Mapping[str, Any]) -> str:
     return (
         f"{summary['kept']:,} of {summary['rows_in']:,} rows kept, {rejected:,} rejected ({share * 100:.1f} %), "
         f"{str(summary['first'])[:10]} to {str(summary['last'])[:10]}, "
-        f"{_many(len(summary['categories']), 'category', 'categories')}."
+        f"{_many(len(summary['categories']), 'category', 'categories')}.{_unmapped(summary)}"
+    )
+
+
+def _unmapped(summary: Mapping[str, Any]) -> str:
+    """Name the most frequent labels that the city file does not know, each with the known one it is like."""
+    if not summary.get("unmapped_rows"):
+        return ""
+    told = [
+        f"{row['label']}" + (f" (like {row['suggestion']}: {row['suggested_category']}?)" if row["suggestion"] else "")
+        for row in summary["unmapped"][:3]
+    ]
+    more = ", ..." if len(summary["unmapped"]) > 3 else ""
+    return (
+        f" {summary['unmapped_rows']:,} rows carry labels that neither mapping nor crosswalk knows: "
+        f"{', '.join(told)}{more}; see crimepatterns taxonomy suggest."
     )
 
 

@@ -33,6 +33,7 @@ code { font-size: .9em; overflow-wrap: anywhere; }
 @media print { body { background: #fff; } .scroll, figure, .tiles div { break-inside: avoid; } }
 """
 _MOST_LABELS = 60
+_KNOWN_BY = {"mapping": "mapping", "code": "crosswalk, by code", "label": "crosswalk, by label"}
 
 
 def cleaning_headline(report: Mapping[str, Any]) -> str:
@@ -162,15 +163,24 @@ def _label_section(report: Mapping[str, Any]) -> str:
         (
             row["label"],
             row["category"] or "rejected",
-            "yes" if row["mapped"] else "no" + (f" (like {row['suggestion']}?)" if row["suggestion"] else ""),
+            _KNOWN_BY[row["by"]] if row["mapped"] else "no" + _like(row),
             row["rows"],
         )
         for row in labels[:_MOST_LABELS]
     ]
-    text = "<h2>Categories</h2>" + _table(("Publisher's label", "Category", "In the mapping", "Rows"), rows)
+    text = "<h2>Categories</h2>" + _table(("Publisher's label", "Category", "Known by", "Rows"), rows)
+    if report["unmapped_rows"]:
+        text += (
+            f'<p class="note">{report["unmapped_rows"]:,} rows carry labels that neither the mapping nor the '
+            "crosswalk of the city file knows. <code>crimepatterns taxonomy suggest</code> proposes lines for them.</p>"
+        )
     if len(labels) > _MOST_LABELS:
         text += f'<p class="note">And {len(labels) - _MOST_LABELS:,} rarer labels.</p>'
     return text
+
+
+def _like(row: Mapping[str, Any]) -> str:
+    return f" (like {row['suggestion']}: {row['suggested_category']}?)" if row["suggestion"] else ""
 
 
 def _column_section(report: Mapping[str, Any]) -> str:
