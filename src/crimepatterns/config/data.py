@@ -13,7 +13,7 @@ __all__ = ["CleaningSettings", "ColumnSettings", "SourceSettings", "StudyAreaSet
 class SourceSettings(Model):
     """Where incident records come from."""
 
-    kind: Literal["file", "synthetic", "socrata", "arcgis"] = "file"
+    kind: Literal["file", "synthetic", "socrata", "arcgis", "url", "police_uk"] = "file"
     paths: tuple[str, ...] = ()
     format: Literal["csv", "parquet", "excel", "vector"] | None = None
     delimiter: str | None = None

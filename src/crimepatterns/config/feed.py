@@ -1,10 +1,12 @@
 """Settings of a feed: which dataset of which portal, what identifies a record, and how politely it is asked for."""
 
 from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, field_validator
 
 from crimepatterns.config.values import Model, Positive, PositiveInt, Share
+from crimepatterns.sources.http_redaction import is_secret_name
 
 __all__ = ["FeedSettings"]
 
@@ -22,6 +24,9 @@ class FeedSettings(Model):
     volatile_columns: tuple[str, ...] = ()
     where: str | None = None
     start: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    end: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    forces: tuple[str, ...] = ()
+    area: tuple[float, float, float, float] | None = None
     page_size: PositiveInt | None = None
     token_env: str | None = None
     overlap_minutes: Annotated[float, Field(ge=0)] = 60.0
@@ -32,8 +37,28 @@ class FeedSettings(Model):
     retries: Annotated[int, Field(ge=0, le=20)] = 6
     allow_private: tuple[str, ...] = ()
 
-    @field_validator("start", mode="before")
+    @field_validator("start", "end", mode="before")
     @classmethod
     def _day(cls, value: object) -> object:
         """YAML reads a bare day as a date."""
         return value if value is None or isinstance(value, str) else str(value)
+
+    @field_validator("urls")
+    @classmethod
+    def _without_secrets(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        """Settings are stored and shown; what is secret has to stand in the environment."""
+        for url in urls:
+            parts = urlsplit(url)
+            shown = [value for name, value in parse_qsl(parts.query) if is_secret_name(name) and "${" not in value]
+            if shown or (parts.password and "${" not in parts.password):
+                raise ValueError(
+                    "an address holds a password or token: put it into an environment variable and write ${NAME}"
+                )
+        return urls
+
+    @field_validator("area")
+    @classmethod
+    def _not_empty(cls, area: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if area is not None and not (-180 <= area[0] < area[2] <= 180 and -90 <= area[1] < area[3] <= 90):
+            raise ValueError("expected [west, south, east, north] in degrees")
+        return area

@@ -16,7 +16,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Model(BaseModel):
     """Settings that refuse unknown names and cannot be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def expand_variables(text: str) -> str:
