@@ -187,6 +187,7 @@ def gzip_bomb(size: int) -> bytes:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or every answer waits 40 ms for an acknowledgement
     server_kit: FaultServer
 
     def do_GET(self) -> None:

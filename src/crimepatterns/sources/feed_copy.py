@@ -120,15 +120,11 @@ def pull_feed(
     own = [entry for entry in entries if copy.owns(entry)]
     base = own[-1].file if own else ""
     pending = PendingPages(_folder(store, copy), hashlib.sha256(f"{copy.key}|{base}".encode()).hexdigest())
-    cursor = pending.cursor or _last_cursor(store, copy, own)
-    task, already = f"Pulling {copy.feed.name}", pending.rows
-    speed, received = Speed(), already
-    progress(task, already, None)
-    for page in copy.feed.pull(client, cursor):
-        _add(pending, copy, page)
-        received += page.batch.num_rows
-        total = None if page.total is None else already + page.total
-        progress(speed.label(task, received - already, page.total), received, total)
+    resuming = pending.cursor is not None
+    received = _fetch(copy, client, pending, pending.cursor or _last_cursor(store, copy, own), progress)
+    if resuming:
+        # What changed since the pull broke off.
+        received = _fetch(copy, client, pending, pending.cursor or {}, progress)
     notes = _schema_notes(copy, own, pending)
     fresh = _record(store, copy, pending, entries, now)
     if fresh is None:
@@ -178,6 +174,21 @@ def _last_cursor(store: RawStore, copy: FeedCopy, own: Sequence[RawEntry]) -> Ma
     except (ArtefactError, KeyError, TypeError):
         pass
     return own[-1].cursor
+
+
+def _fetch(
+    copy: FeedCopy, client: "HttpClient", pending: PendingPages, cursor: Mapping[str, Any], progress: Progress
+) -> int:
+    """Store page after page; return the rows of all pages."""
+    task, already, speed = f"Pulling {copy.feed.name}", pending.rows, Speed()
+    received = already
+    progress(task, already, None)
+    for page in copy.feed.pull(client, cursor):
+        _add(pending, copy, page)
+        received += page.batch.num_rows
+        total = None if page.total is None else already + page.total
+        progress(speed.label(task, received - already, page.total), received, total)
+    return received
 
 
 def _add(pending: PendingPages, copy: FeedCopy, page: Page) -> None:

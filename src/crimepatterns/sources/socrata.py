@@ -114,7 +114,11 @@ class SocrataFeed:
         """
         state = dict(cursor)
         if "after" not in state:
-            state = {"since": state.get("since"), "stamp": self._latest_stamp(client), "after": ""}
+            stamp = self._latest_stamp(client)
+            if stamp is not None and (stamp, self._recent(client, stamp)) == (state.get("since"), state.get("recent")):
+                yield Page(self._batch([], self._metadata_columns(client)), cursor, 0)
+                return
+            state = {"since": state.get("since"), "stamp": stamp, "after": ""}
         columns = self._metadata_columns(client)
         listing = self._listing(client, self._since(state["since"]), state["after"])
         yielded = 0
@@ -123,7 +127,8 @@ class SocrataFeed:
             state = {**state, "after": rows[-1][":id"]}
             yield Page(self._batch(rows, columns), state, max(total, yielded))
         # The columns once more, so that one that went while the pages came is noticed.
-        done = {"since": state["stamp"] or state["since"]}
+        stamp = state["stamp"] or state["since"]
+        done = {"since": stamp, "recent": None if stamp is None else self._recent(client, stamp)}
         yield Page(self._batch([], self._metadata_columns(client)), done, yielded)
 
     def present_ids(self, client: "HttpClient") -> Iterator[pa.Array]:
@@ -179,6 +184,7 @@ class SocrataFeed:
                 if stalled >= _ATTEMPTS:
                     what = "no rows" if not rows else "the same rows again"
                     raise SourceError(f"{self.name} counts {left:,} more rows but gives {what}: try again later.")
+                left = self._count(client, since, after)
                 continue
             stalled, after, yielded = 0, rows[-1][":id"], yielded + len(rows)
             ends.add(after)
@@ -211,7 +217,14 @@ class SocrataFeed:
 
     def _count(self, client: "HttpClient", since: str | None, after: str) -> int:
         found = self._ask(client, select="count(*) as n", where=self._condition(since, after))
-        return int(found[0]["n"]) if found else 0
+        try:
+            return int(found[0]["n"]) if found else 0
+        except (KeyError, TypeError, ValueError) as error:
+            raise SourceError(f"{self.name} must answer with a count, got {str(found)[:200]!r}.") from error
+
+    def _recent(self, client: "HttpClient", stamp: str) -> int:
+        """Count the rows that the overlap would fetch again: while it stays the same, nothing was stamped late."""
+        return self._count(client, self._since(stamp), "")
 
     def _latest_stamp(self, client: "HttpClient") -> str | None:
         if self.update_column == NO_STAMP:
