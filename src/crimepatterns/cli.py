@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from crimepatterns.cli_options import AsJson, Change, Config, Force, settings_of
+from crimepatterns.cli_taxonomy import taxonomy_app
 from crimepatterns.console import complain, outcome_facts, print_json, print_table, reporting, say
 from crimepatterns.errors import ConfigError, CrimePatternsError
 
@@ -33,17 +35,7 @@ app = typer.Typer(
 )
 model_app = typer.Typer(help="Look after stored models.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
-
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="City file, such as config/cities/chicago.yaml. Default: the embedded city."),
-]
-Change = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as --set grid.cell_size_m=150."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines, nothing else.")]
-Force = Annotated[bool, typer.Option("--force", help="Run even if nothing has changed since the last time.")]
+app.add_typer(taxonomy_app, name="taxonomy")
 
 
 def main() -> None:
@@ -159,7 +151,7 @@ def run(
     """Do everything: from raw records to figures, then serve the web page."""
     from crimepatterns.operations.pipeline import run_all
 
-    settings = _settings(config, change)
+    settings = settings_of(config, change)
     with reporting(quiet=as_json) as progress:
         outcomes = run_all(settings, force=force, progress=progress)
     if as_json:
@@ -173,7 +165,7 @@ def run(
 @app.command(epilog="Example: crimepatterns serve --set serving.port=8080")
 def serve(config: Config = None, change: Change = None) -> None:
     """Serve the web page on this machine."""
-    _serve(_settings(config, change))
+    _serve(settings_of(config, change))
 
 
 # -- care of data and models -----------------------------------------------------------------------------------------
@@ -189,7 +181,7 @@ def forget(
     """Erase expunged records everywhere: raw copy, cleaned incidents and rejected rows."""
     from crimepatterns.operations.erasure import forget_everywhere
 
-    summary = forget_everywhere(_settings(config, change), ids)
+    summary = forget_everywhere(settings_of(config, change), ids)
     if as_json:
         print_json(summary)
     else:
@@ -216,7 +208,7 @@ def model_export(
 @app.command("settings", epilog="Example: crimepatterns settings --config config/cities/chicago.yaml")
 def show_settings(config: Config = None, change: Change = None) -> None:
     """Print every setting as it will be used."""
-    print_json(_settings(config, change).model_dump(mode="json"))
+    print_json(settings_of(config, change).model_dump(mode="json"))
 
 
 @app.command()
@@ -230,33 +222,6 @@ def version() -> None:
 # -- helpers ---------------------------------------------------------------------------------------------------------
 
 
-def _settings(config: Path | None, changes: list[str] | None) -> "Settings":
-    from crimepatterns.config import load_settings
-
-    return load_settings(config, _overrides(changes or []))
-
-
-def _overrides(changes: list[str]) -> dict[str, Any]:
-    """Turn ``a.b=value`` into nested settings; values are read as YAML."""
-    import yaml
-
-    overrides: dict[str, Any] = {}
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set needs KEY=VALUE such as grid.cell_size_m=150, got {change!r}.")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {key}: {text!r} is not a YAML value.") from error
-        *outer, last = key.split(".")
-        place = overrides
-        for part in outer:
-            place = place.setdefault(part, {})
-        place[last] = value
-    return overrides
-
-
 def _stage(
     name: str,
     config: Path | None,
@@ -268,7 +233,7 @@ def _stage(
 ) -> None:
     from crimepatterns.operations.pipeline import run_stage
 
-    settings = _settings(config, changes)
+    settings = settings_of(config, changes)
     with reporting(quiet=as_json) as progress:
         outcome = run_stage(settings, name, force=force, progress=progress, options=options)
     if as_json:
