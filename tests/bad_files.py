@@ -1,10 +1,12 @@
 """Bad input files: how each is made, and what the error or the report must say; used by files and by URLs."""
 
 import gzip
+import io
 import stat
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,21 +68,22 @@ def hostile_zip(
 
 def bomb(packed: str) -> Callable[[Path], None]:
     """A little file of 300 MB of empty lines."""
+    return lambda path: path.write_bytes(bomb_of(packed)) and None
 
-    def write(path: Path) -> None:
-        piece = b"when,what,lon,lat\n".ljust(1 << 20, b"\n")
-        if packed == "gzip":
-            with gzip.open(path, "wb", compresslevel=9) as handle:
-                for _ in range(300):
-                    handle.write(piece)
-            return
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            name = "xl/workbook.xml" if packed == "excel" else "a.csv"
-            with archive.open(name, "w") as handle:
-                for _ in range(300):
-                    handle.write(piece)
 
-    return write
+@lru_cache
+def bomb_of(packed: str) -> bytes:
+    piece, written = b"when,what,lon,lat\n".ljust(1 << 20, b"\n"), io.BytesIO()
+    if packed == "gzip":
+        with gzip.GzipFile(fileobj=written, mode="wb") as handle:
+            for _ in range(300):
+                handle.write(piece)
+        return written.getvalue()
+    name = "xl/workbook.xml" if packed == "excel" else "a.csv"
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as handle:
+        for _ in range(300):
+            handle.write(piece)
+    return written.getvalue()
 
 
 POINTER = b"""<OGRVRTDataSource><OGRVRTLayer name="passwd">

@@ -1,6 +1,7 @@
 """From a raw incident file to clean incidents: `ingest`, then `clean`; and `forget`, which erases a record."""
 
 import hashlib
+import os
 from typing import Any
 
 from crimepatterns.cleaning.schema import ColumnMap
@@ -9,9 +10,13 @@ from crimepatterns.cleaning_run.forgetting import forget
 from crimepatterns.cleaning_run.full import clean
 from crimepatterns.cleaning_run.opening import synthetic_city
 from crimepatterns.config import Settings
+from crimepatterns.config.values import expand_variables
 from crimepatterns.domain.protocols import Progress, silent
+from crimepatterns.errors import ConfigError
+from crimepatterns.sources.http_client import HttpClient, HttpPolicy
 from crimepatterns.sources.local_file import LocalFiles
 from crimepatterns.sources.raw_copy import copy_file, copy_table
+from crimepatterns.sources.url_file import UrlFiles, copy_urls
 from crimepatterns.store.layout import Layout
 from crimepatterns.store.raw import RawEntry, RawStore
 from crimepatterns.version import __version__
@@ -22,19 +27,20 @@ __all__ = ["clean", "forget", "ingest"]
 def ingest(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
     """Copy raw records under ``data/raw/<city>``, without columns that look personal, and list them in a manifest.
 
-    A file that was copied before is not copied again; a changed file makes a new copy beside the old one.
+    A file that was copied before is not copied again; a changed file makes a new copy beside the old one. Files on the
+    web are fetched where they have changed.
 
     Raises
     ------
     SourceError
-        If a file cannot be read.
+        If a file cannot be had or read.
     ConfigError
         If a mapped column looks personal and is not named in ``source.keep_columns``.
     """
     layout = Layout(settings.root, settings.city)
     store = RawStore(layout.raw)
-    copying = _ingest_synthetic if settings.source.kind == "synthetic" else _ingest_files
-    entries = copying(settings, store, progress)
+    copiers = {"synthetic": _ingest_synthetic, "url": _ingest_urls}
+    entries = copiers.get(settings.source.kind, _ingest_files)(settings, store, progress)
     store.record(entries)
     return {
         "files": len(entries),
@@ -64,6 +70,43 @@ def _ingest_files(settings: Settings, store: RawStore, progress: Progress) -> li
         entries.append(entry)
     progress("Copying raw records", len(files), len(files))
     return entries
+
+
+def _ingest_urls(settings: Settings, store: RawStore, progress: Progress) -> list[RawEntry]:
+    source = settings.source
+    if not source.feed.urls:
+        raise ConfigError("source.kind is url, but source.feed.urls names no address.")
+    wanted = UrlFiles(
+        tuple(_expanded(url) for url in source.feed.urls),
+        LocalFiles((), source.format, source.delimiter, source.encoding, source.sheet),
+        keep_columns=source.keep_columns,
+        mapped=ColumnMap(**settings.columns.model_dump()).mapped,
+        origin=source.origin,
+        licence=source.licence,
+    )
+    with _client(settings) as client:
+        return copy_urls(store, wanted, client, progress=progress)
+
+
+def _client(settings: Settings) -> HttpClient:
+    feed = settings.source.feed
+    policy = HttpPolicy(
+        allow_private=feed.allow_private,
+        requests_per_second=feed.requests_per_second,
+        timeout_s=feed.timeout_s,
+        retries=feed.retries,
+    )
+    token = os.environ.get(feed.token_env) if feed.token_env else None
+    if feed.token_env and not token:
+        raise ConfigError(f"source.feed.token_env names {feed.token_env}, which is not set: set it, or leave it out.")
+    return HttpClient(policy, headers={"Authorization": f"Bearer {token}"} if token else None)
+
+
+def _expanded(url: str) -> str:
+    try:
+        return expand_variables(url)
+    except ValueError as error:
+        raise ConfigError(f"source.feed.urls: {error}.") from error
 
 
 def _ingest_synthetic(settings: Settings, store: RawStore, progress: Progress) -> list[RawEntry]:

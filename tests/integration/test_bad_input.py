@@ -10,41 +10,16 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-import shapely
 
 from bad_files import CASES, GOOD, REPORTS
-from crimepatterns.config import Settings, load_settings
+from crimepatterns.config import Settings
 from crimepatterns.data_processing import clean, ingest
 from crimepatterns.errors import CrimePatternsError
 
 
-@pytest.fixture
-def city(tmp_path: Path) -> Callable[..., Settings]:
-    """Settings for a file in a square around Chicago's Loop."""
-    boundary = tmp_path / "boundary.geojson"
-    square = gpd.GeoDataFrame({"name": ["Loop"]}, geometry=[shapely.box(-87.7, 41.8, -87.6, 41.9)], crs="EPSG:4326")
-    square.to_file(boundary)
-
-    def make(path: Path | str, **changes: Any) -> Settings:
-        base: dict[str, Any] = {
-            "city": "test",
-            "root": str(tmp_path / "root"),
-            "timezone": "America/Chicago",
-            "source": {"kind": "file", "paths": [str(path)]},
-            "columns": {"occurred_from": "when", "category": "what", "longitude": "lon", "latitude": "lat"},
-            "study_area": {"boundary": str(boundary)},
-            "workers": 1,
-        }
-        for section, values in changes.items():
-            base[section] = {**base.get(section, {}), **values}
-        return load_settings(overrides=base)
-
-    return make
-
-
 @pytest.mark.parametrize(("name", "file", "write", "changes", "says"), CASES, ids=[case[0] for case in CASES])
 def test_a_bad_file_gives_one_helpful_line_and_changes_nothing(
-    city: Callable[..., Settings],
+    loop_city: Callable[..., Settings],
     tmp_path: Path,
     name: str,
     file: str,
@@ -52,10 +27,10 @@ def test_a_bad_file_gives_one_helpful_line_and_changes_nothing(
     changes: dict[str, Any],
     says: str,
 ) -> None:
-    before = make_good(city, tmp_path)
+    before = make_good(loop_city, tmp_path)
     path = tmp_path / file
     write(path)
-    settings = city(path, **changes)
+    settings = loop_city(path, **changes)
     with pytest.raises(CrimePatternsError, match=says) as caught:
         ingest(settings)
         clean(settings)
@@ -68,7 +43,7 @@ def test_a_bad_file_gives_one_helpful_line_and_changes_nothing(
 
 @pytest.mark.parametrize(("name", "file", "write", "changes", "rejected"), REPORTS, ids=[case[0] for case in REPORTS])
 def test_a_file_with_bad_rows_gives_a_report(
-    city: Callable[..., Settings],
+    loop_city: Callable[..., Settings],
     tmp_path: Path,
     name: str,
     file: str,
@@ -78,7 +53,7 @@ def test_a_file_with_bad_rows_gives_a_report(
 ) -> None:
     path = tmp_path / file
     write(path)
-    settings = city(path, **changes)
+    settings = loop_city(path, **changes)
     ingest(settings)
     if name == "decimal commas":
         with pytest.raises(CrimePatternsError, match="coordinates cannot be read: 40"):
@@ -106,10 +81,10 @@ def unquoted(line: str) -> list[str]:
     return [cell.strip('"') for cell in line.split(",")]
 
 
-def make_good(city: Callable[..., Settings], tmp_path: Path) -> dict[str, bytes]:
+def make_good(loop_city: Callable[..., Settings], tmp_path: Path) -> dict[str, bytes]:
     path = tmp_path / "good.csv"
     path.write_bytes(GOOD)
-    settings = city(path)
+    settings = loop_city(path)
     ingest(settings)
     assert clean(settings)["kept"] == 40
     return fingerprint(tmp_path / "root" / "data" / "processed")

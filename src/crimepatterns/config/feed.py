@@ -46,7 +46,7 @@ class FeedSettings(Model):
     @field_validator("urls")
     @classmethod
     def _without_secrets(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        """Settings are stored and shown; what is secret has to stand in the environment."""
+        """Refuse secrets: settings are stored and shown."""
         for url in urls:
             parts = urlsplit(url)
             shown = [value for name, value in parse_qsl(parts.query) if is_secret_name(name) and "${" not in value]

@@ -52,7 +52,7 @@ class Request:
         The URL as it may be shown.
     secrets : set of str
     digest : str
-        Tells requests apart without showing them.
+        Tells requests apart, whatever their secrets.
     """
 
     url: "httpx.URL" = field(repr=False)
@@ -89,7 +89,8 @@ def make_request(url: str, *, params: Mapping[str, Any] | None, headers: Mapping
             raise SourceError(f"The value for the header {name} holds characters that cannot be sent: check it.")
     full = str(parsed)
     secrets |= secrets_in(full, login)
-    return Request(parsed, {**headers, **login}, shown_url(full), secrets, sha256(full.encode()).hexdigest())
+    shown = shown_url(full)
+    return Request(parsed, {**headers, **login}, shown, secrets, sha256(shown.encode()).hexdigest())
 
 
 @contextmanager
