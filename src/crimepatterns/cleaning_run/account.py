@@ -39,7 +39,7 @@ def cleaning_facts(
             "area_km2": round(area.area_km2, 2),
             "crs": area.crs,
             "neighbourhoods": len(area.neighbourhoods),
-            "derived": settings.source.kind == "file" and settings.study_area.boundary is None,
+            "derived": settings.source.kind != "synthetic" and settings.study_area.boundary is None,
         }
     return {**facts, **tally.report()}
 
