@@ -62,6 +62,17 @@ def fault_server() -> Iterator[Any]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A real PostgreSQL server, run by an ordinary user; see tests/servers/postgres.py."""
+    from servers.postgres import PostgresServer, postgres_programs
+
+    if postgres_programs() is None:
+        pytest.skip("PostgreSQL is missing (make setup-system, as root on Debian)")
+    with PostgresServer() as server:
+        yield server
+
+
 SMALL_CITY = {
     "source": {"incidents": 12_000, "years": 2},
     "forecast": {"categories": ["burglary", "theft"], "tuning_candidates": 1, "tuning_folds": 2, "max_rows": 40_000},

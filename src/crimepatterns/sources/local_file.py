@@ -227,7 +227,7 @@ def _vector_batches(path: Path, fields: list[str], added: list[str], crs: str | 
             columns = [batch.column(name) for name in fields]
             if added:
                 shapes = shapely.from_wkb(batch.column(geometry).to_numpy(zero_copy_only=False))
-                points = np.where(shapely.get_type_id(shapes) == 0, shapes, None)
+                points = np.where((shapely.get_type_id(shapes) == 0) & ~shapely.is_empty(shapes), shapes, None)
                 place = to_degrees.transform(shapely.get_x(points), shapely.get_y(points))
                 # PROJ answers infinity for what it cannot place; an absent point is no number.
                 longitude, latitude = (np.where(np.isfinite(axis), axis, np.nan) for axis in place)

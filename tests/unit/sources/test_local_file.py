@@ -9,6 +9,7 @@ import geopandas as gpd
 import pandas as pd
 import pyarrow as pa
 import pytest
+import shapely
 
 from crimepatterns.errors import SourceError
 from crimepatterns.sources.local_file import UNREADABLE, LocalFiles, find_files, read_file
@@ -122,3 +123,11 @@ def test_reading_is_streamed(tmp_path: Path) -> None:
     sizes = [batch.num_rows for batch in read_file(path).batches]
     assert sum(sizes) == 600_000
     assert max(sizes) < 300_000
+
+
+def test_a_point_without_coordinates_is_no_place(tmp_path: Path) -> None:
+    points = [shapely.Point(1, 2), shapely.Point(), None]
+    gpd.GeoDataFrame({"what": list("abc")}, geometry=points, crs="EPSG:4326").to_file(tmp_path / "a.gpkg")
+    found = rows_of(tmp_path / "a.gpkg")
+    assert found["what"].tolist() == list("abc")
+    assert found["longitude"].isna().tolist() == [False, True, True]
