@@ -1,10 +1,13 @@
 """Records of the embedded synthetic city, as a portal would publish them."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from crimepatterns.sources.synthetic import SyntheticCity
 
-__all__ = ["SODA_KINDS", "city_records"]
+__all__ = ["ARCGIS_KINDS", "SODA_KINDS", "city_records", "layer_records"]
 
 SODA_KINDS = {
     "case_number": "text",
@@ -44,3 +47,40 @@ def _published(row: dict[str, Any]) -> dict[str, Any]:
 
 def _floating(value: str | None) -> str | None:
     return None if value is None else value.replace(" ", "T") + ".000"
+
+
+ARCGIS_KINDS = {
+    "CCN": "String",
+    "REPORT_DAT": "Date",
+    "START_DATE": "Date",
+    "OFFENSE": "String",
+    "SHIFT": "SmallInteger",
+    "WARD": "Double",
+    "SUSPECT_NAME": "String",
+}
+"""Fields of a layer, with the server's words for what they hold (without their ``esriFieldType``)."""
+
+
+def layer_records(records: Iterable[dict[str, Any]], *, timezone: str = "America/Chicago") -> list[dict[str, Any]]:
+    """Turn records into rows of a layer; moments as milliseconds since 1970 in UTC."""
+
+    def millis(value: str | None) -> int | None:
+        try:
+            moment = datetime.fromisoformat(value or "")
+        except ValueError:  # nothing, or one of the city's planted impossible days: a date field cannot hold it
+            return None
+        return int(moment.replace(tzinfo=ZoneInfo(timezone)).timestamp() * 1000)
+
+    return [
+        {
+            "CCN": record["case_number"],
+            "REPORT_DAT": millis(record["reported"]),
+            "START_DATE": millis(record["occurred_from"]),
+            "OFFENSE": record["offense"],
+            "SHIFT": 1,
+            "WARD": 7.0,
+            "SUSPECT_NAME": "Zsazsa Qx",
+            "point": None if record["place"] is None else tuple(record["place"]["coordinates"]),
+        }
+        for record in records
+    ]

@@ -94,6 +94,11 @@ class SocrataFeed:
         """The dataset's id."""
         return file_safe(self.dataset)
 
+    @property
+    def volatile(self) -> tuple[str, ...]:
+        """Columns that change although the record does not."""
+        return tuple(name for name in _SYSTEM if name != self.id_column)
+
     @cached_property
     def root(self) -> str:
         """Where the portal is."""
