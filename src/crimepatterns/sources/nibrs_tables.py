@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from crimepatterns.errors import SourceError
+from crimepatterns.sources.archive import checked_members
 from crimepatterns.sources.decoding import decode_column
 
 __all__ = ["TABLES", "Extract", "NibrsTable", "find_extracts", "table_stream"]
 
 _BLOCK = 4 << 20
-_MAX_TABLE_BYTES = 32 << 30
 _MAX_HEADER_BYTES = 1 << 16
 
 
@@ -134,13 +134,13 @@ def find_extracts(path: Path) -> Iterator[list[Extract]]:
         )
         return
     try:
-        archive = zipfile.ZipFile(path)
+        members = checked_members(path, nested=True)
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(
             f"{path} is no readable zip archive ({error}): expected a state extract of the Crime Data Explorer."
         ) from error
-    with archive:
-        yield _extracts(path.name, {info.filename: partial(_open, archive, info) for info in archive.infolist()})
+    with zipfile.ZipFile(path) as archive:
+        yield _extracts(path.name, {info.filename: partial(archive.open, info) for info in members})
 
 
 def table_stream(extract: Extract, name: str) -> tuple[frozenset[str], pa.RecordBatchReader]:
@@ -177,12 +177,6 @@ def _open_file(file: Path) -> IO[bytes]:
     return file.open("rb")
 
 
-def _open(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
-    if info.file_size > _MAX_TABLE_BYTES:
-        raise SourceError(f"{info.filename} unpacks to {info.file_size:,} bytes: no state extract is that large.")
-    return archive.open(info)
-
-
 def _extracts(label: str, members: Mapping[str, Callable[[], IO[bytes]]]) -> list[Extract]:
     """Group members by folder; a name is only compared, never used as a path."""
     names = {name: table for table, wanted in TABLES.items() for name in wanted.files}
@@ -190,7 +184,7 @@ def _extracts(label: str, members: Mapping[str, Callable[[], IO[bytes]]]) -> lis
     for member, opens in members.items():
         place = PurePosixPath(member.replace("\\", "/"))
         table = names.get(place.stem.lower())
-        if table is not None and place.suffix.lower() == ".csv" and not member.startswith("__MACOSX"):
+        if table is not None and place.suffix.lower() == ".csv":
             folders.setdefault(str(place.parent), {})[table] = opens
     found = []
     for folder, tables in sorted(folders.items()):

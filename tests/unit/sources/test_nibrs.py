@@ -323,3 +323,8 @@ def test_a_file_of_places_says_what_it_lacks(tmp_path: Path) -> None:
     (tmp_path / "places.csv").write_text("agency,lon,lat\n1,2,3\n", encoding="utf-8")
     with pytest.raises(SourceError, match="lacks ori, longitude, latitude"):
         rows_of(archive(tmp_path / "a.zip", since_2021()), agency_places=str(tmp_path / "places.csv"))
+
+
+def test_a_hostile_archive_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="path out of the archive: refused"):
+        rows_of(archive(tmp_path / "a.zip", since_2021() | {"../agencies.csv": "x"}))
