@@ -13,7 +13,7 @@ __all__ = ["CleaningSettings", "ColumnSettings", "SourceSettings", "StudyAreaSet
 class SourceSettings(Model):
     """Where incident records come from."""
 
-    kind: Literal["file", "synthetic", "socrata", "arcgis", "url", "police_uk"] = "file"
+    kind: Literal["file", "synthetic", "socrata", "arcgis", "url", "police_uk", "nibrs", "sql"] = "file"
     paths: tuple[str, ...] = ()
     format: Literal["csv", "parquet", "excel", "vector"] | None = None
     delimiter: str | None = None
@@ -22,6 +22,7 @@ class SourceSettings(Model):
     origin: str = ""
     licence: str = ""
     keep_columns: tuple[str, ...] = ()
+    agency_places: str | None = None
     feed: FeedSettings = FeedSettings()
     # Synthetic city only.
     city_class: Literal["stable", "drifting", "triggering"] = "stable"
@@ -33,6 +34,11 @@ class SourceSettings(Model):
     @classmethod
     def _expand(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(expand_variables(path) for path in paths)
+
+    @field_validator("agency_places")
+    @classmethod
+    def _expand_one(cls, path: str | None) -> str | None:
+        return None if path is None else expand_variables(path)
 
 
 class ColumnSettings(Model):

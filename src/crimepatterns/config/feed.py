@@ -27,6 +27,12 @@ class FeedSettings(Model):
     end: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     forces: tuple[str, ...] = ()
     area: tuple[float, float, float, float] | None = None
+    database: str | None = None
+    database_env: str | None = None
+    table: str | None = None
+    query: str | None = None
+    geometry_column: str | None = None
+    srid: PositiveInt = 4326
     page_size: PositiveInt | None = None
     token_env: str | None = None
     overlap_minutes: Annotated[float, Field(ge=0)] = 60.0
@@ -42,6 +48,21 @@ class FeedSettings(Model):
     def _day(cls, value: object) -> object:
         """YAML reads a bare day as a date."""
         return value if value is None or isinstance(value, str) else str(value)
+
+    @field_validator("database")
+    @classmethod
+    def _without_password(cls, address: str | None) -> str | None:
+        """Refuse secrets: settings are stored and shown."""
+        try:
+            parts = urlsplit(address or "")
+            shown = bool(parts.password) or any(is_secret_name(name) for name, _ in parse_qsl(parts.query))
+        except ValueError:
+            raise ValueError("it is not the address of a database") from None
+        if shown:
+            raise ValueError(
+                "it holds a password: put the whole address into an environment variable and name it in database_env"
+            )
+        return address
 
     @field_validator("urls")
     @classmethod

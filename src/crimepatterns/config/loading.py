@@ -57,9 +57,9 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":
-        if self.source.kind == "file" and not self.source.paths:
+        if self.source.kind in {"file", "nibrs"} and not self.source.paths:
             raise ValueError("source.paths must name at least one file")
-        if self.source.kind in {"file", "url", "police_uk"}:
+        if self.source.kind in {"file", "url", "police_uk", "nibrs", "sql"}:
             if self.columns.occurred_from is None and self.columns.date is None:
                 raise ValueError("columns.occurred_from or columns.date must name a column")
             if self.columns.category is None and self.taxonomy.fixed_category is None:
