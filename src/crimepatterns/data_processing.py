@@ -8,13 +8,17 @@ from crimepatterns.cleaning.schema import ColumnMap
 from crimepatterns.cleaning_run.account import relative
 from crimepatterns.cleaning_run.forgetting import forget
 from crimepatterns.cleaning_run.full import clean
-from crimepatterns.cleaning_run.opening import synthetic_city
+from crimepatterns.cleaning_run.opening import boundary_box, synthetic_city
 from crimepatterns.config import Settings
 from crimepatterns.config.values import expand_variables
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.errors import ConfigError
 from crimepatterns.sources.http_client import HttpClient, HttpPolicy
 from crimepatterns.sources.local_file import LocalFiles
+from crimepatterns.sources.nibrs import NibrsExtracts, copy_extracts
+from crimepatterns.sources.object_files import ObjectFiles, copy_objects, is_object_path
+from crimepatterns.sources.police_uk import PoliceUkArchives, copy_archives
+from crimepatterns.sources.police_uk_api import PoliceUkArea, copy_area
 from crimepatterns.sources.raw_copy import copy_file, copy_table
 from crimepatterns.sources.url_file import UrlFiles, copy_urls
 from crimepatterns.store.layout import Layout
@@ -39,7 +43,12 @@ def ingest(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]
     """
     layout = Layout(settings.root, settings.city)
     store = RawStore(layout.raw)
-    copiers = {"synthetic": _ingest_synthetic, "url": _ingest_urls}
+    copiers = {
+        "nibrs": _ingest_nibrs,
+        "police_uk": _ingest_police_uk,
+        "synthetic": _ingest_synthetic,
+        "url": _ingest_urls,
+    }
     entries = copiers.get(settings.source.kind, _ingest_files)(settings, store, progress)
     store.record(entries)
     return {
@@ -53,9 +62,19 @@ def ingest(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]
 
 def _ingest_files(settings: Settings, store: RawStore, progress: Progress) -> list[RawEntry]:
     wanted = settings.source
-    source = LocalFiles(wanted.paths, wanted.format, wanted.delimiter, wanted.encoding, wanted.sheet)
+    paths = [path for path in wanted.paths if not is_object_path(path)]
+    source = LocalFiles(paths, wanted.format, wanted.delimiter, wanted.encoding, wanted.sheet)
     mapped = ColumnMap(**settings.columns.model_dump()).mapped
-    files, entries = source.files(), []
+    elsewhere = ObjectFiles(
+        tuple(path for path in wanted.paths if is_object_path(path)),
+        source,
+        keep_columns=wanted.keep_columns,
+        mapped=mapped,
+        origin=wanted.origin,
+        licence=wanted.licence,
+    )
+    entries = copy_objects(store, elsewhere, progress=progress)
+    files = source.files()
     for i, path in enumerate(files):
         progress("Copying raw records", i, len(files))
         entry = copy_file(
@@ -72,6 +91,12 @@ def _ingest_files(settings: Settings, store: RawStore, progress: Progress) -> li
     return entries
 
 
+def _ingest_nibrs(settings: Settings, store: RawStore, progress: Progress) -> list[RawEntry]:
+    source = settings.source
+    extracts = NibrsExtracts(source.paths, source.agency_places)
+    return copy_extracts(store, extracts, origin=source.origin, licence=source.licence, progress=progress)
+
+
 def _ingest_urls(settings: Settings, store: RawStore, progress: Progress) -> list[RawEntry]:
     source = settings.source
     if not source.feed.urls:
@@ -86,6 +111,38 @@ def _ingest_urls(settings: Settings, store: RawStore, progress: Progress) -> lis
     )
     with _client(settings) as client:
         return copy_urls(store, wanted, client, progress=progress)
+
+
+def _ingest_police_uk(settings: Settings, store: RawStore, progress: Progress) -> list[RawEntry]:
+    source, feed = settings.source, settings.source.feed
+    common: dict[str, Any] = {
+        "start": feed.start, "end": feed.end, "origin": source.origin, "licence": source.licence
+    }  # fmt: skip
+    with _client(settings) as client:
+        if source.paths or feed.urls:
+            archives = PoliceUkArchives(
+                source.paths,
+                tuple(_expanded(url) for url in feed.urls),
+                feed.forces,
+                keep_columns=source.keep_columns,
+                mapped=ColumnMap(**settings.columns.model_dump()).mapped,
+                **common,
+            )
+            return copy_archives(store, archives, client, progress=progress)
+        area = PoliceUkArea(_box(settings), feed.domain or PoliceUkArea.domain, **common)
+        return copy_area(store, area, client, progress=progress)
+
+
+def _box(settings: Settings) -> tuple[float, float, float, float]:
+    """Return west, south, east and north of the area to ask about."""
+    if settings.source.feed.area is not None:
+        return settings.source.feed.area
+    if settings.study_area.boundary is None:
+        raise ConfigError(
+            "source.kind is police_uk: name archives in source.paths or source.feed.urls, or an area to ask the "
+            "interface about in source.feed.area (west, south, east, north) or study_area.boundary."
+        )
+    return boundary_box(settings)
 
 
 def _client(settings: Settings) -> HttpClient:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 
 from crimepatterns.cleaning.boundary import area_around, area_from_polygons
 from crimepatterns.cleaning.job import CleaningJob, RawPart
@@ -19,7 +20,7 @@ from crimepatterns.sources.registry import open_source
 from crimepatterns.store.layout import Layout
 from crimepatterns.store.raw import RawEntry, RawStore, read_column
 
-__all__ = ["find_study_area", "open_job", "synthetic_city"]
+__all__ = ["boundary_box", "find_study_area", "open_job", "synthetic_city"]
 
 
 def open_job(settings: Settings, layout: Layout, entries: Sequence[RawEntry]) -> tuple[CleaningJob, StudyArea | None]:
@@ -64,6 +65,23 @@ def find_study_area(settings: Settings, job: CleaningJob) -> StudyArea:
         )
     longitude, latitude = job.sample_places()
     return area_around(longitude, latitude, neighbourhoods=parts, **common)
+
+
+def boundary_box(settings: Settings) -> tuple[float, float, float, float]:
+    """Return west, south, east and north of the boundary file, degrees, rounded outwards to about a kilometre.
+
+    Raises
+    ------
+    StudyAreaError
+        If the settings name no boundary file, or it cannot be read or has no reference system.
+    """
+    path = settings.study_area.boundary
+    layer = _read_layer(path, "boundary") if path is not None else None
+    if layer is None or layer.crs is None or layer.empty:
+        raise StudyAreaError("study_area.boundary must name a polygon layer with a reference system.")
+    west, south, east, north = layer.to_crs("EPSG:4326").total_bounds
+    down, up = np.floor(np.array([west, south]) * 100) / 100, np.ceil(np.array([east, north]) * 100) / 100
+    return float(down[0]), float(down[1]), float(up[0]), float(up[1])
 
 
 def _read_layer(path: str, setting: str) -> gpd.GeoDataFrame:

@@ -128,9 +128,14 @@ class HttpClient:
         self._connections.close()
 
     def get_json(
-        self, url: str, *, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
     ) -> Any:
-        """Fetch and parse a JSON document.
+        """Fetch and parse a JSON document; None for a status that `accept` names as an answer.
 
         Raises
         ------
@@ -140,7 +145,9 @@ class HttpClient:
         request = self._request(url, params, {"Accept": "application/json", **(headers or {})})
 
         def attempt() -> Any:
-            answer = self._whole(request, ())
+            answer = self._whole(request, accept)
+            if answer.status in accept:
+                return None
             try:
                 return parse_json(answer.content, what=request.shown)
             except json.JSONDecodeError as error:

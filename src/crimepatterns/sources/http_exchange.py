@@ -184,4 +184,4 @@ def _in_words(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, socket.gaierror):
         return f"the name cannot be resolved ({error.strerror})"
-    return str(error) or type(error).__name__
+    return str(error).rstrip(".") or type(error).__name__

@@ -37,7 +37,7 @@ from crimepatterns.store.raw import RawEntry, RawStore
 if TYPE_CHECKING:
     from crimepatterns.sources.http_client import HttpClient
 
-__all__ = ["UrlFiles", "copy_urls", "downloads_folder", "fetch_url"]
+__all__ = ["UrlFiles", "copy_urls", "discard_downloads", "downloads_folder", "fetch_url"]
 
 _ENDINGS = re.compile(
     r"\.(csv|tsv|txt|zip|parquet|pq|geoparquet|xlsx|xlsm|xls|geojson|json|gpkg|fgb|(csv|tsv|txt)\.gz)$", re.IGNORECASE
@@ -114,6 +114,13 @@ def fetch_url(
 def downloads_folder(store: RawStore, url: str) -> Path:
     """Return where the file of a URL is downloaded to; secrets in the URL make no difference."""
     return store.folder / "downloads" / sha256(shown_url(url).encode()).hexdigest()[:12]
+
+
+def discard_downloads(folder: Path) -> None:
+    """Remove a folder of downloads, and the folder of all downloads with the last of them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
 
 
 def _copy_url(store: RawStore, wanted: UrlFiles, url: str, client: "HttpClient", progress: Progress) -> RawEntry:
@@ -198,6 +205,4 @@ def _removed_afterwards(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
-            folder.parent.rmdir()
+        discard_downloads(folder)
