@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from crimepatterns.domain.protocols import Progress, RawTable, silent
 from crimepatterns.errors import SourceError
+from crimepatterns.sources.http_redaction import shown_url
 from crimepatterns.sources.police_uk import current_parts, month_wanted
 from crimepatterns.sources.raw_copy import copy_table
 from crimepatterns.sources.url_file import discard_downloads
@@ -77,6 +78,11 @@ class PoliceUkArea:
         """Tells areas apart; safe as part of a file name."""
         return f"area-{sha256(repr((self.domain, self.box)).encode()).hexdigest()[:8]}"
 
+    @property
+    def shown(self) -> str:
+        """The interface's address, fit to be read by anybody."""
+        return shown_url(self.url(""))
+
     def url(self, method: str) -> str:
         """Return the address of one of the interface's methods."""
         scheme = "" if "://" in self.domain else "https://"
@@ -98,7 +104,7 @@ def copy_area(
     updated = _text(client.get_json(wanted.url("crime-last-updated")), "date")
     published = client.get_json(wanted.url("crimes-street-dates"))
     if not isinstance(published, list):
-        raise SourceError(f"{wanted.url('crimes-street-dates')} answered without a list of months.")
+        raise SourceError(f"{wanted.shown}crimes-street-dates answered without a list of months.")
     months = sorted({_text(one, "date") for one in published})
     months = [month for month in months if month_wanted(month, wanted.start, wanted.end)]
     parts = _parts(store, wanted)
@@ -118,7 +124,7 @@ def copy_area(
     discard_downloads(folder)
     if not any(entry.rows for entry in parts.values()):
         raise SourceError(
-            f"{wanted.domain} has no crime in the box {wanted.box} from {wanted.start or 'the beginning'} to "
+            f"{wanted.shown} has no crime in the box {wanted.box} from {wanted.start or 'the beginning'} to "
             f"{wanted.end or 'the end'}: check source.feed.area (west, south, east, north) and the days."
         )
     return [replace(parts[month], origin=wanted.origin, licence=wanted.licence) for month in sorted(parts)]
@@ -162,7 +168,7 @@ def _ask(wanted: PoliceUkArea, client: "HttpClient", month: str, box: Box) -> li
     if found is None:
         return None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise SourceError(f"{url} answered without a list of crimes for {month}.")
+        raise SourceError(f"{wanted.shown} answered without a list of crimes for {month}.")
     return found
 
 
@@ -170,7 +176,7 @@ def _quarters(wanted: PoliceUkArea, box: Box) -> list[Box]:
     west, south, east, north = box
     if max(east - west, north - south) < _SMALLEST_DEG:
         raise SourceError(
-            f"{wanted.domain} answers with status 503 even for a few streets: it is overloaded. Try again later; the "
+            f"{wanted.shown} answers with status 503 even for a few streets: it is overloaded. Try again later; the "
             "months that have come are kept."
         )
     x, y = (west + east) / 2, (south + north) / 2
@@ -201,7 +207,7 @@ def _copy_month(store: RawStore, wanted: PoliceUkArea, month: str, path: Path, u
         origin=wanted.origin,
         licence=wanted.licence,
     )
-    return replace(entry, cursor={"part": f"{month}/{wanted.name}", "updated": updated, "domain": wanted.domain})
+    return replace(entry, cursor={"part": f"{month}/{wanted.name}", "updated": updated})
 
 
 def _text(answer: Any, name: str) -> str:
