@@ -85,7 +85,7 @@ class City:
     def matured(self) -> tuple[pd.Timestamp, str]:
         """The moment up to which outcomes are complete, and a statement of what was known when."""
         settings, end = self.settings, self.archive.end
-        if settings.source.kind == "file" and settings.columns.known_at is None:
+        if settings.source.kind != "synthetic" and settings.columns.known_at is None:
             delay = settings.cleaning.assumed_delay_days
             return end - pd.DateOffset(days=int(np.ceil(delay))), (
                 "As-of by assumption: the file has no report dates; "
