@@ -3,6 +3,9 @@
 import gzip
 import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import geopandas as gpd
 import openpyxl
 import pandas as pd
 import pytest
+import yaml
 
 from bad_files import CASES, GOOD, ROW, zip_of
 from crimepatterns.config import Settings
@@ -236,3 +240,29 @@ def test_an_erased_record_stays_erased_while_the_file_is_the_same(url_city: City
     assert ingest(settings)["rows"] == 39
     (entry,) = store_of(settings).current()
     assert entry.erased_rows == 1
+
+
+def test_a_killed_ingest_goes_on_where_it_was(url_city: City, fault_server: FaultServer, tmp_path: Path) -> None:
+    body = GOOD + b"".join(ROW.replace(b":15:00", b":%02d:%02d" % (i // 60, i % 60)) for i in range(3_000))
+    fault_server.put("/a.csv", body)
+    # About ten seconds for the whole file: the kill comes in the middle.
+    fault_server.faults.append(Fault(drip_bytes=1_500, drip_s=0.1))
+    settings = url_city("/a.csv")
+    config = tmp_path / "city.yaml"
+    config.write_text(yaml.safe_dump(settings.model_dump(mode="json")))
+    command = [sys.executable, "-m", "crimepatterns", "ingest", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        part = store_of(settings).folder / "downloads"
+        for _ in range(600):
+            arrived = [path.stat().st_size for path in part.rglob("*.part")] if part.exists() else []
+            if arrived and arrived[0] > 8_000:
+                break
+            time.sleep(0.05)
+        running.kill()
+    (arrived,) = [path.stat().st_size for path in part.rglob("*.part")]
+    assert 8_000 < arrived < len(body)
+    assert not store_of(settings).manifest.exists()
+    assert ingest(settings)["rows"] == 3_040
+    assert fault_server.requests[-1].headers["range"] == f"bytes={arrived}-"
+    (entry,) = store_of(settings).current()
+    assert store_of(settings).path_of(entry).read_bytes() == body
