@@ -1,0 +1,120 @@
+"""Measure the Knox test against pointpats, and Knox and near-repeat chains on a million points.
+
+Run with ``python benchmarks/space_time.py``; some minutes. Each case runs in a process of its own, for its memory.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from pointpats import Knox as Peer
+
+from crimepatterns.domain.area import StudyArea, empty_neighbourhoods
+from crimepatterns.domain.incidents import Incidents
+from crimepatterns.patterns.knox import knox
+from crimepatterns.patterns.near_repeat import near_repeat_chains
+from crimepatterns.patterns.space_time_pairs import PairSearch, SpaceTimeBands, civil_days
+
+BANDS = SpaceTimeBands((200.0,), (14,))
+AREA_KM2, YEARS = 600.0, 5
+
+
+def city(points: int, area_km2: float = AREA_KM2) -> Incidents:
+    """Scatter points over hot places and years: half of them anywhere, half near 8 hot places per square kilometre."""
+    rng = np.random.default_rng(points)
+    side = np.sqrt(area_km2) * 1e3
+    spots = rng.uniform(0, side, size=(int(8 * area_km2), 2))
+    hot = spots[rng.choice(len(spots), points // 2, p=rng.dirichlet(np.full(len(spots), 0.3)))]
+    xy = np.r_[rng.uniform(0, side, size=(points - len(hot), 2)), hot + rng.normal(0, 150, size=hot.shape)]
+    xy = np.clip(xy, 1.0, side - 1.0)
+    day = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 365 * YEARS, points), unit="D")
+    when = pd.Series(pd.DatetimeIndex(day).as_unit("us").tz_localize("UTC"))
+    table = pd.DataFrame(
+        {
+            "id": np.arange(points).astype(str), "occurred_from": when, "occurred_until": when, "known_at": when,
+            "time_precision": "date", "category": "theft", "offence": "theft", "discovery": "reported",
+            "source": "bench", "x": xy[:, 0], "y": xy[:, 1],
+        }
+    )  # fmt: skip
+    area = StudyArea("bench", shapely.box(0, 0, side, side), "EPSG:32616", "UTC", empty_neighbourhoods("EPSG:32616"))
+    return Incidents(table, area)
+
+
+def ours(points: int, permutations: int) -> dict[str, Any]:
+    """Run our test."""
+    found = knox(city(points), bands=BANDS, replicates_count=permutations)
+    return {"pairs": int(found.observed.sum()), "ratio": round(float(found.ratio[1, 0]), 3)}
+
+
+def peer(points: int, permutations: int) -> dict[str, Any]:
+    """Run the test of pointpats."""
+    table = city(points).table
+    day = civil_days(table["occurred_from"])[:, None]
+    found = Peer(table[["x", "y"]].to_numpy(), day, delta=200.0, tau=14.0, permutations=permutations)
+    return {"pairs": int(found.statistic_)}
+
+
+def chains(points: int, _: int) -> dict[str, Any]:
+    """Link near repeats."""
+    found = near_repeat_chains(city(points), distance_m=200.0, days=14)
+    return {"links": found.parameters["links"], "chains": len(found.chains)}
+
+
+def growth(points: int, _: int) -> dict[str, Any]:
+    """Count close pairs once, at the density of a million points in 600 km2."""
+    incidents = city(points, area_km2=AREA_KM2 * points / 1e6)
+    day = civil_days(incidents.table["occurred_from"])
+    search = PairSearch(incidents.table["x"], incidents.table["y"], reach_m=200.0, reach_days=14)
+    began = time.process_time()
+    pairs = sum(len(block.first) for block in search.pairs(day))
+    return {"pairs": pairs, "search_cpu_s": round(time.process_time() - began, 3)}
+
+
+def _measured(work: Callable[[int, int], dict[str, Any]], points: int, permutations: int, queue: Any) -> None:
+    began = time.process_time()
+    result = work(points, permutations)
+    used = time.process_time() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    queue.put({"points": points, "cpu_s": round(used, 2), "peak_mb": round(peak), **result})
+
+
+def alone(work: Callable[[int, int], dict[str, Any]], points: int, permutations: int = 99) -> dict[str, Any]:
+    """Run one case in a new process."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=_measured, args=(work, points, permutations, queue))
+    process.start()
+    result: dict[str, Any] = queue.get()
+    process.join()
+    return result
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="leave the million points out")
+    small = parser.parse_args().small
+    mine, theirs = alone(ours, 20_000), alone(peer, 20_000)
+    results: dict[str, Any] = {
+        "knox_20k": {"ours": mine, "pointpats": theirs, "times_faster": round(theirs["cpu_s"] / mine["cpu_s"], 1),
+                     "memory_share": round(mine["peak_mb"] / theirs["peak_mb"], 3)},
+    }  # fmt: skip
+    assert mine["pairs"] == theirs["pairs"]
+    sizes = (10_000, 100_000) if small else (10_000, 100_000, 1_000_000)
+    steps = [alone(growth, size) for size in sizes]
+    cost = np.polyfit(np.log([s["points"] for s in steps]), np.log([max(s["search_cpu_s"], 1e-3) for s in steps]), 1)
+    results["growth"] = {"steps": steps, "exponent": round(float(cost[0]), 2)}
+    if not small:
+        results["knox_1m"], results["chains_1m"] = alone(ours, 1_000_000), alone(chains, 1_000_000)
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()
