@@ -84,6 +84,29 @@ def test_a_name_that_does_not_exist() -> None:
         checked_addresses("data.example.org", 443, resolver=missing)
 
 
+def test_a_name_server_that_fails_for_a_while_is_asked_again(fault_server: FaultServer) -> None:
+    fault_server.add("/a", Reply(200, b"fine"))
+    left = [socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")] * 2
+
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        if left:
+            raise left.pop()
+        return answering("127.0.0.1")(host, port)
+
+    url = f"http://good.example.org:{fault_server.port}/a"
+    with client_for("good.example.org", retries=2) as client:
+        client._connections._resolver = resolve
+        assert client.get(url).content == b"fine"
+        left += [socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")] * 3
+        with pytest.raises(SourceError, match="the name cannot be resolved"):
+            client.get(url)
+        client._connections._resolver = lambda *_, **__: []
+        with pytest.raises(SourceError, match="has no address"):
+            client.get(url)
+    with pytest.raises(SourceError, match="not a valid name"):
+        checked_addresses("a" * 70 + ".example.org", 80)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "[::1]",
                                   "[::ffff:127.0.0.1]", "0.0.0.0", "localhost."])  # fmt: skip  # noqa: S104
 def test_however_this_machine_is_spelt_nothing_is_asked(fault_server: FaultServer, host: str, tmp_path: Path) -> None:
