@@ -1,4 +1,4 @@
-"""When incidents happen: hour of day and day of week, only where they are known."""
+"""When incidents happen: hour of day and day of week, spans of hours by the share of time they cover."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from crimepatterns.domain.aoristic import hour_of_week
+
 __all__ = ["WEEKDAYS", "PeakHours", "hour_known", "peak_hours", "peak_weekday", "weekday_known"]
 
 WEEKDAYS: tuple[str, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 _ONE_HOUR = pd.Timedelta(hours=1)
+_HALF_A_DAY = pd.Timedelta(hours=12)
 _ONE_DAY = pd.Timedelta(days=1)
 
 
@@ -24,7 +27,7 @@ class PeakHours:
     start, end : int
         Civil hours, half-open; ``end`` may be at or before ``start`` where the stretch passes midnight.
     share : float
-        Share of the incidents whose hour is known that lie in it.
+        Share of the incidents that lie in it, spans of hours by the time they cover.
     """
 
     start: int
@@ -65,6 +68,10 @@ def weekday_known(table: pd.DataFrame) -> NDArray[np.bool_]:
 def peak_hours(table: pd.DataFrame, *, length: int = 4) -> PeakHours | None:
     """Find the `length` consecutive hours, across midnight if need be, that hold the most incidents.
 
+    A car that was stolen between evening and morning counts in each of these hours by the share of its span (aoristic
+    mass, see `crimepatterns.domain.aoristic`). Spans of more than half a day say too little about the hour, dates
+    without a time nothing; both are left out.
+
     Parameters
     ----------
     table : DataFrame, shape (n, ...)
@@ -74,14 +81,16 @@ def peak_hours(table: pd.DataFrame, *, length: int = 4) -> PeakHours | None:
     Returns
     -------
     PeakHours or None
-        The earliest stretch where several are equal; None where fewer than half of the incidents have a known hour.
+        The earliest stretch where several are equal; None where fewer than half of the incidents tell an hour.
     """
-    known = hour_known(table)
-    if len(table) == 0 or known.mean() < 0.5:
+    fine = table["time_precision"].isin(("minute", "hour")).to_numpy(dtype=bool)
+    telling = fine & (table["occurred_until"] - table["occurred_from"] <= _HALF_A_DAY).to_numpy(dtype=bool)
+    if len(table) == 0 or telling.mean() < 0.5:
         return None
-    hours = np.bincount(table["occurred_from"].dt.hour.to_numpy()[known], minlength=24)
+    hours = hour_of_week(table.loc[telling]).mass.sum(axis=0)
     stretches = np.sum([np.roll(hours, -step) for step in range(length)], axis=0)
-    start = int(np.argmax(stretches))
+    # Sums of the same masses in another order differ in the last digits: that is no difference.
+    start = int(np.flatnonzero(stretches >= stretches.max() * (1 - 1e-9))[0])
     return PeakHours(start, (start + length) % 24, float(stretches[start] / hours.sum()))
 
 

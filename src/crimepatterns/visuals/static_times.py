@@ -1,5 +1,7 @@
 """Charts of time: hour by weekday, trend with its incomplete end, and the seasons year by year."""
 
+from typing import Any
+
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -8,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
+from crimepatterns.domain.aoristic import hour_of_week
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns.calendar_counts import CalendarCounts, count_by_calendar, daily_by_month, record_of
@@ -25,7 +28,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 def hour_weekday_map(incidents: Incidents, *, category: str, window: Window, run_date: str = "") -> Figure:
     """Show at which hours of which days incidents happen, in incidents per week.
 
-    Only incidents whose hour is known are counted: a date without a time would look like midnight.
+    An incident known only to lie between two moments counts in every hour of that span by its share of the time; a date
+    without a time would look like midnight and is left out.
 
     Parameters
     ----------
@@ -42,20 +46,15 @@ def hour_weekday_map(incidents: Incidents, *, category: str, window: Window, run
     Raises
     ------
     PatternError
-        If no incident has a known hour.
+        If no incident has an hour.
     """
+    week = hour_of_week(incidents.table)
+    if not week.used:
+        raise PatternError("Hours are not known: times are given to the day or month.")
+    counts = week.mass * (604_800 / (window.end - window.start).total_seconds())
     known = hour_known(incidents.table)
-    if not known.any():
-        raise PatternError("Hours are not known: times are given to the day or month, or as spans of hours.")
     moments = incidents.table.loc[known, "occurred_from"].dt
-    weeks = (window.end - window.start).total_seconds() / 604_800
-    counts = np.zeros((7, 24))
-    np.add.at(counts, (moments.day_of_week.to_numpy(), moments.hour.to_numpy()), 1.0 / weeks)
-    sharp = float(((moments.minute == 0) & (moments.second == 0)).mean())
-    caption = (
-        f"Hour known for {int(known.sum()):,} of {len(known):,} incidents; {sharp * 100:.0f} % of those are recorded "
-        f"on the full hour. Civil time, {incidents.area.timezone}.{run_note(run_date)}"
-    )
+    caption = f"{week} {_sharpness(moments)}Civil time, {incidents.area.timezone}.{run_note(run_date)}"
     with figure_style():
         frame = framed(
             9.0,
@@ -166,6 +165,12 @@ def seasonality(incidents: Incidents, *, category: str, run_date: str = "", most
         axes.set_xticks(range(12), _MONTHS)
         axes.grid(axis="y")
     return frame.figure
+
+
+def _sharpness(moments: Any) -> str:
+    """Say how many of the times known to the hour stand at its beginning, where that is more than chance."""
+    sharp = float(((moments.minute == 0) & (moments.second == 0)).mean()) if len(moments.minute) else 0.0
+    return f"{sharp * 100:.0f} % of the single moments are recorded on the full hour. " if sharp > 0.02 else ""
 
 
 def _heat(axes: Axes, scale: Axes, counts: NDArray[np.float64]) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.patterns.rhythms import hour_known, peak_hours, peak_weekday, weekday_known
@@ -26,6 +27,16 @@ def test_peak_hours_pass_midnight(plain_area: StudyArea, make_incidents) -> None
     assert peak is not None
     assert (peak.start, peak.end, peak.share) == (23, 2, 0.75)
     assert str(peak) == "23:00-02:00"
+
+
+def test_spans_count_in_every_hour_they_cover(plain_area: StudyArea, make_incidents) -> None:
+    begins = pd.to_datetime(["2024-05-01 20:00", "2024-05-02 20:00", "2024-05-03 20:00"])
+    nights = make_incidents(plain_area, [1.0] * 3, [1.0] * 3, times=begins, span=pd.Timedelta(hours=8)).table
+    morning = make_incidents(plain_area, [1.0], [1.0], times="2024-05-06 03:30").table
+    peak = peak_hours(pd.concat([nights, morning], ignore_index=True), length=2)
+    assert peak is not None
+    assert (peak.start, peak.end) == (2, 4), "the moment at half past three, and an eighth of each night"
+    assert peak.share == pytest.approx((1 + 2 * 3 / 8) / 4)
 
 
 def test_a_weekday_must_stand_out(plain_area: StudyArea, make_incidents) -> None:

@@ -22,7 +22,7 @@ def test_the_heat_map_is_in_incidents_per_week(make_town_incidents, assert_legib
     first = shown.table["occurred_from"].iloc[0]
     assert cells[first.day_of_week, first.hour] > 0
     assert "When theft happens in Elltown" in words
-    assert f"Hour known for {len(shown):,} of {len(shown):,}" in words
+    assert f"Hours of {len(shown):,} of {len(shown):,} incidents" in words
 
 
 @pytest.mark.parametrize("precision", ["date", "month"])
