@@ -193,9 +193,8 @@ def hour_of_week(table: pd.DataFrame, *, coarse: Coarse = "exclude") -> HourOfWe
     mass = np.zeros(168)
     if len(chosen):
         start, end, counts = _distinct(*intervals_of(chosen))
-        zone, last = chosen["occurred_from"].dt.tz, int(end.max()) + 1
-        begin, stop = (pd.Timestamp(moment, unit="us", tz="UTC").tz_convert(zone) for moment in (int(start.min()), last))
-        edges, label = hour_edges(begin, stop)
+        reach = pd.DatetimeIndex(np.array([start.min(), end.max() + 1]).view("datetime64[us]"), tz="UTC")
+        edges, label = hour_edges(*reach.tz_convert(chosen["occurred_from"].dt.tz))
         for row, place, share in overlaps(start, end, edges):
             mass += np.bincount(label[place], weights=share * counts[row], minlength=168)
     return HourOfWeek(mass.reshape(7, 24), len(table), len(chosen), int(no_hour.sum()), coarse)
