@@ -122,7 +122,8 @@ def copy_objects(store: RawStore, wanted: ObjectFiles, *, progress: Progress = s
             entries.append(replace(known, origin=wanted.origin or one.place, licence=wanted.licence))
         else:
             entries.append(_copied(store, wanted, one, facts))
-    progress("Fetching objects", len(found), len(found))
+    if found:
+        progress("Fetching objects", len(found), len(found))
     return entries
 
 
