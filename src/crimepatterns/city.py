@@ -10,13 +10,16 @@ import pandas as pd
 from crimepatterns.config import Settings
 from crimepatterns.config.taxonomy_tables import open_harm
 from crimepatterns.domain.area import StudyArea
+from crimepatterns.domain.covariates import Covariate, Covariates
 from crimepatterns.domain.folds import Spans, spans
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.harm import HarmWeights
 from crimepatterns.domain.history import Archive
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import ConfigError, MissingInputError, NotApplicableError
+from crimepatterns.features.context import layer_covariates
 from crimepatterns.store.areas import read_study_area
+from crimepatterns.store.context_layers import read_context_layer
 from crimepatterns.store.incidents import read_incidents
 from crimepatterns.store.layout import Layout
 
@@ -65,6 +68,28 @@ class City:
         return open_harm(self.settings.taxonomy)
 
     @cached_property
+    def covariates(self) -> Covariates | None:
+        """The context layers of the settings on the grid; None where there are none.
+
+        Raises
+        ------
+        MissingInputError
+            If the context stage has not run.
+        """
+        columns: list[Covariate] = []
+        for wanted in (one for one in self.settings.context if one.role == "feature"):
+            path = self.layout.context / "layers" / f"{wanted.name}.parquet"
+            if not path.exists():
+                raise MissingInputError(
+                    f"Context layer {wanted.name} is not there yet: run `crimepatterns context` first."
+                )
+            layer, _ = read_context_layer(path)
+            columns += layer_covariates(
+                layer, self.grid, wanted.how, bandwidth_m=wanted.bandwidth_m, measure_from=wanted.measure_from
+            )
+        return Covariates(tuple(columns)) if columns else None
+
+    @cached_property
     def archive(self) -> Archive:
         """Incidents on the grid, from which histories are cut.
 
@@ -79,7 +104,7 @@ class City:
                 f"{by_month * 100:.0f} % of the times of {self.settings.title} are known to the month only: periods of "
                 f"{self.settings.forecast.horizon_days} days cannot be counted or forecast. Maps and clusters work."
             )
-        return Archive(self.incidents, self.grid, self.settings.forecast.horizon_days)
+        return Archive(self.incidents, self.grid, self.settings.forecast.horizon_days, self.covariates)
 
     @cached_property
     def matured(self) -> tuple[pd.Timestamp, str]:

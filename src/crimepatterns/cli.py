@@ -84,6 +84,12 @@ def clean(
     _stage("clean", config, change, as_json=as_json, force=force, options=options)
 
 
+@app.command(epilog="Example: crimepatterns context --config config/cities/chicago.yaml")
+def context(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Bring in places, lines, areas and tables beside the incidents, each with its knowledge date."""
+    _stage("context", config, change, as_json=as_json, force=force)
+
+
 @app.command(epilog="Example: crimepatterns patterns --set patterns.bandwidth_m=300")
 def patterns(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
     """Find hot spots and clusters in the most recent year."""

@@ -168,7 +168,7 @@ def _versions(
     gone = np.asarray(ends.isna())
     moments = np.unique(np.concatenate([first, last[~gone]]))
     if register:
-        moments = np.unique(np.append(moments, ALWAYS.as_unit("us").value))
+        moments = np.unique(np.append(moments, pd.DatetimeIndex([ALWAYS]).as_unit("us").asi8))
     known: list[int] = []
     versions: list[NDArray[np.float32]] = []
     for moment in moments.tolist():

@@ -167,7 +167,11 @@ def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
         manifest = stage_manifest(settings, name)
         if manifest is not None:
             inputs[name] = manifest["digest"]
-    own = {"ingest": settings.source.paths, "clean": _tables_and_areas(settings)}.get(stage.name, ())
+    own = {
+        "ingest": settings.source.paths,
+        "clean": _tables_and_areas(settings),
+        "context": _context_files(settings),
+    }.get(stage.name, ())
     if own:
         inputs["files"] = digest_files(sorted({found for path in own for found in _matches(Path(path))}))
     return inputs
@@ -176,6 +180,11 @@ def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
 def _tables_and_areas(settings: Settings) -> tuple[str, ...]:
     named = (settings.study_area.boundary, settings.study_area.neighbourhoods, *table_files(settings.taxonomy))
     return tuple(path for path in named if path is not None)
+
+
+def _context_files(settings: Settings) -> tuple[str, ...]:
+    places = [layer.places for layer in settings.context if layer.places is not None]
+    return (*(path for layer in settings.context for path in layer.paths), *places)
 
 
 def _matches(path: Path) -> list[Path]:

@@ -58,7 +58,7 @@ class Stage:
 
 
 _CLEANING = ("source", "columns", "cleaning", "study_area", "taxonomy")
-_MODELLING = ("grid", "forecast", "evaluation", "taxonomy")
+_MODELLING = ("grid", "forecast", "evaluation", "taxonomy", "context")
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -67,7 +67,7 @@ STAGES: tuple[Stage, ...] = (
         "crimepatterns.data_processing:ingest",
         ("source", "columns"),
         (),
-        lambda layout: (layout.raw,),
+        lambda layout: (layout.raw / "files", layout.raw / "MANIFEST.json"),
     ),
     Stage(
         "clean",
@@ -76,6 +76,14 @@ STAGES: tuple[Stage, ...] = (
         _CLEANING,
         ("ingest",),
         lambda layout: (layout.processed,),
+    ),
+    Stage(
+        "context",
+        "Bringing in context",
+        "crimepatterns.context_processing:build_context",
+        ("context",),
+        ("clean",),
+        lambda layout: (layout.context, layout.raw_context),
     ),
     Stage(
         "patterns",
@@ -92,6 +100,7 @@ STAGES: tuple[Stage, ...] = (
         _MODELLING,
         ("clean",),
         lambda layout: tuple(sorted(layout.models.glob(f"{layout.city}-*"))),
+        optional=("context",),
     ),
     Stage(
         "evaluate",
@@ -100,6 +109,7 @@ STAGES: tuple[Stage, ...] = (
         _MODELLING,
         ("clean",),
         lambda layout: (layout.evaluation / "select",),
+        optional=("context",),
     ),
     Stage(
         "forecast",
@@ -108,6 +118,7 @@ STAGES: tuple[Stage, ...] = (
         _MODELLING,
         ("clean", "train", "evaluate"),
         lambda layout: (layout.forecasts,),
+        optional=("context",),
     ),
     Stage(
         "plan",
@@ -137,6 +148,7 @@ JUDGE = Stage(
     ("clean", "evaluate"),
     lambda layout: (layout.evaluation / "judge",),
     (("report", True),),
+    optional=("context",),
 )
 
 

@@ -53,6 +53,16 @@ class Layout:
         return self.processed / "cleaning_report.json"
 
     @property
+    def raw_context(self) -> Path:
+        """Immutable raw copies of context files: ``<layer>/MANIFEST.json``."""
+        return self.raw / "context"
+
+    @property
+    def context(self) -> Path:
+        """Context layers, ``layers/<name>.parquet`` and ``audit/<name>.parquet``, apart from what cleaning replaces."""
+        return self.root / "data" / "processed" / f"{self.city}.context"
+
+    @property
     def results(self) -> Path:
         """Everything the later stages make."""
         return self.root / "results" / self.city

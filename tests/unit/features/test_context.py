@@ -57,6 +57,7 @@ def test_a_licence_granted_in_march_is_not_there_in_february() -> None:
     february = found.as_of(pd.Timestamp("2024-02-29", tz=ZONE))
     assert february.newest[home, 2] == pytest.approx(np.hypot(150, 150), rel=1e-6)
     assert february.newest[away, 2] == pytest.approx(np.hypot(1650, 650), rel=1e-6)
+    assert found.columns[0].known_at[0] == ALWAYS
     # Before the first licence of a register there are none, and so there is no nearest one.
     empty = found.as_of(pd.Timestamp("2024-01-01", tz=ZONE)).newest
     assert (empty[:, :2] == 0).all()
