@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from crimepatterns.cleaning.fingerprint import SeenBefore, hash_numbers, hash_text, mix, to_hex
 from crimepatterns.cleaning.labelling import label_rows
 from crimepatterns.cleaning.places import AreaMask, Places, Projector, locate
+from crimepatterns.cleaning.precision import Precisions, guess_precisions
 from crimepatterns.cleaning.schema import ColumnMap, Reason, Rules
 from crimepatterns.cleaning.taxonomy import Taxonomy, blank
-from crimepatterns.cleaning.times import Spans, guess_precision, read_spans, start_column
-from crimepatterns.cleaning.values import as_text, read_moments
+from crimepatterns.cleaning.times import Spans, read_spans
+from crimepatterns.cleaning.values import as_text
 from crimepatterns.cleaning.versions import RecordVersions, publisher_ids
 from crimepatterns.domain.incidents import DISCOVERY
 
@@ -113,7 +114,7 @@ class Cleaner:
 
     def run(self, batches: Iterable[pa.RecordBatch], *, table: int = 0, workers: int = 1) -> Iterator[CleanBatch]:
         """Clean the batches of one table, in order; the answer does not depend on `workers`."""
-        precision: list[str] = []
+        precision: list[Precisions] = []
 
         def check(numbered: tuple[int, pa.RecordBatch]) -> _Checked:
             return self._check(numbered[1], numbered[0], precision[0], table)
@@ -122,15 +123,14 @@ class Cleaner:
             first_row = 1
             for batch in batches:
                 if not precision:
-                    begun = start_column(_by_name(batch), self._columns)
-                    precision.append(guess_precision(read_moments(begun, self._rules.time_format), self._rules))
+                    precision.append(guess_precisions(_by_name(batch), self._columns, self._rules))
                 yield first_row, batch
                 first_row += batch.num_rows
 
         for checked in _in_order(check, numbered_batches(), workers):
             yield self._number(checked)
 
-    def _check(self, raw: pa.RecordBatch, first_row: int, precision: str, table: int) -> _Checked:
+    def _check(self, raw: pa.RecordBatch, first_row: int, precision: Precisions, table: int) -> _Checked:
         """Apply every rule that looks at one row only, and what later tables say about it."""
         columns, batch = self._columns, _by_name(raw)
         spans = read_spans(batch, columns, self._rules, precision=precision)

@@ -8,15 +8,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from crimepatterns.cleaning.clock import CivilClock, civil_clock
+from crimepatterns.cleaning.precision import DAY, HOUR, ColumnPrecision, Precisions, as_dates, start_column
 from crimepatterns.cleaning.schema import ColumnMap, Reason, Rules
-from crimepatterns.cleaning.values import GOOD, MISSING, Moments, join_date_and_time, read_moments
+from crimepatterns.cleaning.values import GOOD, MISSING, Moments, read_moments
 from crimepatterns.domain.incidents import TIME_PRECISION
 from crimepatterns.errors import ConfigError
 
-__all__ = ["Spans", "guess_precision", "read_spans", "start_column"]
+__all__ = ["Spans", "read_spans"]
 
-HOUR, DAY = 3_600_000_000, 86_400_000_000
-_SURE_FROM = 50
 _MINUTE, _HOUR, _DATE, _MONTH = range(4)
 
 Micros = NDArray[np.int64]
@@ -39,38 +38,7 @@ class Spans:
     repairs: Counter[str]
 
 
-def start_column(batch: dict[str, pa.Array], columns: ColumnMap) -> pa.Array:
-    """Return the column of the begin, joined from a date and a time where they are split."""
-    if columns.occurred_from is not None:
-        return batch[columns.occurred_from]
-    if columns.date is None:
-        raise ConfigError("columns.occurred_from or columns.date must name a column.")
-    if columns.time is None:
-        return batch[columns.date]
-    return join_date_and_time(batch[columns.date], batch[columns.time])
-
-
-def guess_precision(moments: Moments, rules: Rules) -> str:
-    """Tell how exactly a file knows its times, from the first rows.
-
-    All at midnight means dates; all on the first of a month means months; all on the hour means hours. The last two
-    need at least 50 rows, so that a small file is not taken for coarser than it is. A later row that shows a finer
-    time keeps it.
-    """
-    if rules.time_precision != "auto":
-        return rules.time_precision
-    wall = moments.micros[(moments.state == GOOD)]
-    if rules.times_are == "utc" or moments.zoned.any():
-        wall = civil_clock(rules.timezone).to_wall(wall)
-    if not wall.size:
-        return "minute"
-    if not (wall % DAY).any():
-        first = wall.view("datetime64[us]").astype("datetime64[M]").astype("datetime64[us]").view(np.int64) == wall
-        return "month" if first.all() and wall.size >= _SURE_FROM else "date"
-    return "hour" if wall.size >= _SURE_FROM and not (wall % HOUR).any() else "minute"
-
-
-def read_spans(batch: dict[str, pa.Array], columns: ColumnMap, rules: Rules, *, precision: str) -> Spans:
+def read_spans(batch: dict[str, pa.Array], columns: ColumnMap, rules: Rules, *, precision: Precisions) -> Spans:
     """Apply every rule about time to one batch.
 
     Parameters
@@ -78,25 +46,25 @@ def read_spans(batch: dict[str, pa.Array], columns: ColumnMap, rules: Rules, *, 
     batch : dict of str to pyarrow.Array, shape (n,) each
     columns : ColumnMap
     rules : Rules
-    precision : str
-        The file's own, from `guess_precision`.
+    precision : Precisions
+        The table's own, from `guess_precisions`.
     """
     clock = civil_clock(rules.timezone)
     repairs: Counter[str] = Counter()
-    begun = read_moments(start_column(batch, columns), rules.time_format)
+    begun = as_dates(read_moments(start_column(batch, columns), rules.time_format), precision.begun, rules)
     shown = _to_wall(begun, clock, rules)
-    exact = _exactness(begun, shown, precision, guessed=rules.time_precision == "auto")
+    exact = _exactness(begun, shown, precision.begun.level, guessed=rules.time_precision == "auto")
     wall, wall_end = _widen(shown, exact)
     start, in_gap = _universal(begun, wall, exact, clock, rules)
     end = np.where(exact == _MINUTE, start, clock.to_utc(wall_end)[0])
     reason = _refuse(begun, wall, rules)
     repairs["time in the gap of a clock change, moved forward"] = int((in_gap & (reason == 0)).sum())
     if columns.occurred_until is not None:
-        end, ended = _later(batch[columns.occurred_until], clock, rules, exact, end)
+        end, ended = _later(batch[columns.occurred_until], clock, rules, precision.until, exact, end)
         reason[(reason == 0) & ended & (end < start)] = Reason.INTERVAL_REVERSED
     known = end + int(rules.assumed_delay_days * DAY)
     if columns.known_at is not None:
-        told, was_told = _later(batch[columns.known_at], clock, rules, np.zeros_like(exact), known)
+        told, was_told = _later(batch[columns.known_at], clock, rules, precision.known, np.zeros_like(exact), known)
         early = was_told & (told < start)
         repairs["known before it happened, moved to the beginning"] = int((early & (reason == 0)).sum())
         known = np.where(early, start, told)
@@ -150,12 +118,18 @@ def _widen(wall: Micros, exact: NDArray[np.int8]) -> tuple[Micros, Micros]:
 
 
 def _later(
-    column: pa.Array, clock: CivilClock, rules: Rules, exact: NDArray[np.int8], otherwise: Micros
+    column: pa.Array,
+    clock: CivilClock,
+    rules: Rules,
+    precision: ColumnPrecision,
+    exact: NDArray[np.int8],
+    otherwise: Micros,
 ) -> tuple[Micros, NDArray[np.bool_]]:
     """Read a second moment; where it is blank or unreadable, `otherwise` stands. A coarse one counts to its end."""
-    moments = read_moments(column, rules.time_format)
+    moments = as_dates(read_moments(column, rules.time_format), precision, rules)
     own, shown = _precision_of(moments), _to_wall(moments, clock, rules)
-    coarse = np.maximum(own, exact).astype(np.int8)
+    level = TIME_PRECISION.index(precision.level)
+    coarse = np.maximum(np.maximum(own, exact), level).astype(np.int8)
     coarse = np.where(_widen(shown, coarse)[0] == shown, coarse, own).astype(np.int8)
     start, widened = _widen(shown, coarse)
     moment, _ = _universal(moments, start, coarse, clock, rules)
