@@ -13,6 +13,7 @@ from crimepatterns.config import Settings
 from crimepatterns.config.values import expand_variables
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.errors import ConfigError
+from crimepatterns.feed_ingest import FEED_KINDS, ingest_feeds
 from crimepatterns.sources.http_client import HttpClient, HttpPolicy
 from crimepatterns.sources.local_file import LocalFiles
 from crimepatterns.sources.nibrs import NibrsExtracts, copy_extracts
@@ -32,7 +33,8 @@ def ingest(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]
     """Copy raw records under ``data/raw/<city>``, without columns that look personal, and list them in a manifest.
 
     A file that was copied before is not copied again; a changed file makes a new copy beside the old one. Files on the
-    web are fetched where they have changed.
+    web are fetched where they have changed; from portals and databases come the records that are new, changed or
+    withdrawn.
 
     Raises
     ------
@@ -49,11 +51,17 @@ def ingest(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]
         "synthetic": _ingest_synthetic,
         "url": _ingest_urls,
     }
-    entries = copiers.get(settings.source.kind, _ingest_files)(settings, store, progress)
+    told: dict[str, Any] = {}
+    if settings.source.kind in FEED_KINDS:
+        pulled = ingest_feeds(settings, store, progress=progress)
+        entries, told = pulled.entries, pulled.told
+    else:
+        entries = copiers.get(settings.source.kind, _ingest_files)(settings, store, progress)
     store.record(entries)
     return {
+        **told,
         "files": len(entries),
-        "rows": sum(entry.rows for entry in entries),
+        "rows": sum(entry.rows for entry in entries if not entry.withdraws),
         "columns": sorted({name for entry in entries for name in entry.columns}),
         "dropped_personal_columns": sorted({name for entry in entries for name in entry.dropped_columns}),
         "outputs": [relative(layout, path) for path in (*map(store.path_of, entries), store.manifest)],

@@ -11,6 +11,7 @@ from crimepatterns.cleaning_run.full import EXPORT, clean
 from crimepatterns.cleaning_run.opening import find_study_area, open_job
 from crimepatterns.config import Settings
 from crimepatterns.errors import CrimePatternsError
+from crimepatterns.sources.feed_copy import discard_pending
 from crimepatterns.sources.raw_copy import as_text_batch
 from crimepatterns.store.areas import read_study_area
 from crimepatterns.store.layout import Layout
@@ -43,6 +44,8 @@ def forget(settings: Settings, ids: Sequence[str]) -> dict[str, Any]:
     # Copies of earlier ingests hold the record as well; each ingest is cleaned, and searched, on its own.
     for entries in (store.current(), *[[entry] for entry in store.entries() if not entry.current]):
         erased += _erase(settings, layout, store, entries, ids)
+    # What an unfinished pull has fetched may hold it as well.
+    discard_pending(store)
     if erased and layout.processed.exists():
         try:
             clean(settings, csv=with_csv)

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from crimepatterns.config.values import Model, Positive, PositiveInt, Share
 from crimepatterns.sources.http_redaction import is_secret_name
 
-__all__ = ["FeedSettings"]
+__all__ = ["FeedSettings", "check_feed"]
 
 
 class FeedSettings(Model):
@@ -83,3 +83,24 @@ class FeedSettings(Model):
         if area is not None and not (-180 <= area[0] < area[2] <= 180 and -90 <= area[1] < area[3] <= 90):
             raise ValueError("expected [west, south, east, north] in degrees")
         return area
+
+
+def check_feed(kind: str, feed: FeedSettings, id_column: str | None) -> None:
+    """Make sure that a portal is named, and what identifies its records.
+
+    Raises
+    ------
+    ValueError
+        Saying what is missing.
+    """
+    if kind == "socrata" and (feed.domain is None or not feed.datasets):
+        raise ValueError("source.feed needs a preset, or domain and datasets, such as data.example.org and [abcd-1234]")
+    if kind == "arcgis" and not feed.urls:
+        raise ValueError("source.feed needs a preset, or urls of layers such as .../FeatureServer/0")
+    if kind in {"socrata", "arcgis", "sql"} and feed.id_column is None:
+        raise ValueError("source.feed.id_column must name the publisher's lasting id, or the layer's object id")
+    if kind in {"socrata", "arcgis", "sql"} and feed.id_column != id_column:
+        raise ValueError(
+            f"columns.id ({id_column}) and source.feed.id_column ({feed.id_column}) must name the same column: later "
+            "versions of a record replace the earlier ones by it"
+        )

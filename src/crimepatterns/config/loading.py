@@ -1,4 +1,4 @@
-"""All settings of one city, and how they are read: defaults, then the city file, then overrides."""
+"""All settings of one city, and how they are read: defaults, a feed's preset, the city file, then overrides."""
 
 import hashlib
 import json
@@ -18,6 +18,8 @@ from crimepatterns.config.data import (
     TaxonomySettings,
 )
 from crimepatterns.config.execution import ExecutionSettings
+from crimepatterns.config.feed import check_feed
+from crimepatterns.config.presets import with_feed_ids, with_preset
 from crimepatterns.config.values import Model, PositiveInt
 from crimepatterns.config.work import (
     EvaluationSettings,
@@ -59,11 +61,12 @@ class Settings(Model):
     def _complete(self) -> "Settings":
         if self.source.kind in {"file", "nibrs"} and not self.source.paths:
             raise ValueError("source.paths must name at least one file")
-        if self.source.kind in {"file", "url", "police_uk", "nibrs", "sql"}:
+        if self.source.kind != "synthetic":
             if self.columns.occurred_from is None and self.columns.date is None:
                 raise ValueError("columns.occurred_from or columns.date must name a column")
             if self.columns.category is None and self.taxonomy.fixed_category is None:
                 raise ValueError("columns.category must name a column, or taxonomy.fixed_category a category")
+        check_feed(self.source.kind, self.source.feed, self.columns.id)
         check_context(self.context)
         return self
 
@@ -89,14 +92,14 @@ def find_resource(relative: str) -> Path:
 
 
 def load_settings(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the shipped defaults, then a city file, then overrides.
+    """Read the shipped defaults, then the preset that is named, a city file, and overrides.
 
     Parameters
     ----------
     path : path-like, optional
         City file; the embedded default city where it is left out.
     overrides : mapping, optional
-        Nested settings that win over both files.
+        Nested settings that win over all else.
 
     Raises
     ------
@@ -105,7 +108,8 @@ def load_settings(path: str | Path | None = None, overrides: Mapping[str, Any] |
     """
     merged = _read_yaml(find_resource("config/config.yaml"))
     chosen = find_resource("config/cities/default.yaml") if path is None else Path(path)
-    merged = _merge(_merge(merged, _read_yaml(chosen)), overrides or {})
+    city = _merge(_read_yaml(chosen), overrides or {})
+    merged = with_feed_ids(with_preset(merged, city, _merge))
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:

@@ -110,23 +110,22 @@ class ArcgisFeed:
         layer = Layer.open(server, self.url)
         state = dict(cursor)
         if "after" not in state:
-            unedited = layer.last_edit is not None and layer.last_edit == state.get("edited")
-            if unedited and self._count(server, layer, None, None) == state.get("rows"):
+            rows, edited = self._count(server, layer, None, None), layer.last_edit
+            if edited is not None and (edited, rows) == (state.get("edited"), state.get("rows")):
                 yield Page(self._batch(layer, []), cursor, 0)
                 return
             stamp = self._latest_edit(server, layer)
-            state = {"since": state.get("since"), "stamp": stamp, "edited": layer.last_edit, "after": None}
-        since, yielded = self._since(layer, state["since"]), 0
-        for features, total in self._listing(server, layer, since, state["after"]):
-            yielded += len(features)
+            state = {"since": state.get("since"), "stamp": stamp, "edited": edited, "rows": rows, "after": None}
+        total = 0
+        for features, total in self._listing(server, layer, self._since(layer, state["since"]), state["after"]):
             state = {**state, "after": features[-1]["attributes"][layer.object_id]}
-            yield Page(self._batch(layer, features), state, max(total, yielded))
+            yield Page(self._batch(layer, features), state, total)
         done = {
             "since": state["stamp"] if state["stamp"] is not None else state["since"],
             "edited": state["edited"],
-            "rows": self._count(server, layer, None, None),
+            "rows": state["rows"],
         }
-        yield Page(self._batch(Layer.open(server, self.url), []), done, yielded)
+        yield Page(self._batch(Layer.open(server, self.url), []), done, total)
 
     def present_ids(self, client: "HttpClient") -> Iterator[pa.Array]:
         """List the ids of all records that are published now; see `Feed.present_ids`.
@@ -144,7 +143,8 @@ class ArcgisFeed:
                 yield pa.array([str(one) for one in ids[i : i + _IDS]], pa.string())
             return
         before, listed = self._count(server, layer, None, None), 0
-        for features, _ in self._listing(server, layer, None, None, fields=f"{layer.object_id},{self.id_column}"):
+        fields = f"{layer.object_id},{self.id_column}"
+        for features, _ in self._listing(server, layer, None, None, fields=fields, to_the_end=True):
             listed += len(features)
             yield text_batch([layer.values_of(one) for one in features], [self.id_column]).column(0)
         expected = min(before, self._count(server, layer, None, None))
@@ -175,20 +175,28 @@ class ArcgisFeed:
     # -- asking -------------------------------------------------------------------------------------------------------
 
     def _listing(
-        self, server: ArcgisServer, layer: Layer, since: str | None, after: int | None, *, fields: str = "*"
+        self,
+        server: ArcgisServer,
+        layer: Layer,
+        since: str | None,
+        after: int | None,
+        *,
+        fields: str = "*",
+        to_the_end: bool = False,
     ) -> Iterator[tuple[list[dict[str, Any]], int]]:
         """Yield rows in the order of object ids, with the number expected in all; never empty.
 
-        A short page is not the end before the server says that nothing follows.
+        A short page is not the end before the server says that nothing follows. As many rows are asked for as there
+        were at the beginning: those that are added meanwhile stand behind them, and come with the next pull. Only
+        `to_the_end` follows them, for lists from which nothing may be missing.
         """
         if not layer.sorts:
             yield from self._ranges(server, layer, since, after, fields=fields)
             return
-        left = total = self._count(server, layer, since, after)
-        yielded = stalled = 0
+        left, yielded, stalled = self._count(server, layer, since, after), 0, 0
         size = min(self.page_size or layer.page_size, layer.page_size)
         paging = {"orderByFields": f"{layer.object_id} ASC", "resultRecordCount": size}
-        while left:
+        while left > 0:
             answer = server.ask(f"{self.url}/query", **self._query(layer, since, after, fields=fields), **paging)
             features = self._in_order(layer, answer)
             if not features:
@@ -197,33 +205,33 @@ class ArcgisFeed:
                     raise SourceError(f"{self.name} counts {left:,} more rows but gives none: try again later.")
                 left = self._count(server, layer, since, after)
                 continue
-            if features != (answer.get("features") or []):
+            if features != answer["features"]:
                 raise SourceError(f"{self.name} does not order its rows although it says that it can.")
-            stalled, after, yielded = 0, features[-1]["attributes"][layer.object_id], yielded + len(features)
-            total = max(total, yielded)
-            yield features, total
-            if len(features) < size or yielded >= total:
+            after = features[-1]["attributes"][layer.object_id]
+            stalled, yielded, left = 0, yielded + len(features), left - len(features)
+            yield features, yielded + max(left, 0)
+            if to_the_end and left <= 0:
                 left = self._count(server, layer, since, after)
-                total = yielded + left
+            elif len(features) < size and left > 0:
+                left = min(left, self._count(server, layer, since, after))
 
     def _ranges(
         self, server: ArcgisServer, layer: Layer, since: str | None, after: int | None, *, fields: str
     ) -> Iterator[tuple[list[dict[str, Any]], int]]:
         """Do the same on a server that does not order: list all object ids, then fetch one range of them at a time."""
-        size, yielded = min(self.page_size or layer.page_size, layer.page_size), 0
-        while ids := self._object_ids(server, layer, since, after):
-            total = yielded + len(ids)
-            for i in range(0, len(ids), size):
-                last = ids[min(i + size, len(ids)) - 1]
-                query = self._query(layer, since, after, fields=fields)
-                query["where"] += f" AND {layer.object_id} <= {last}"
-                answer = server.ask(f"{self.url}/query", **query)
-                if answer.get("exceededTransferLimit"):
-                    raise SourceError(f"{self.name} gives fewer rows than asked for: set source.feed.page_size lower.")
-                features, after = self._in_order(layer, answer), last
-                yielded += len(features)
-                if features:
-                    yield features, max(total, yielded)
+        ids, yielded = self._object_ids(server, layer, since, after), 0
+        size = min(self.page_size or layer.page_size, layer.page_size)
+        for i in range(0, len(ids), size):
+            last = ids[min(i + size, len(ids)) - 1]
+            query = self._query(layer, since, after, fields=fields)
+            query["where"] += f" AND {layer.object_id} <= {last}"
+            answer = server.ask(f"{self.url}/query", **query)
+            if answer.get("exceededTransferLimit"):
+                raise SourceError(f"{self.name} gives fewer rows than asked for: set source.feed.page_size lower.")
+            features, after = self._in_order(layer, answer), last
+            yielded += len(features)
+            if features:
+                yield features, max(len(ids), yielded)
 
     def _in_order(self, layer: Layer, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
         features: list[dict[str, Any]] = answer.get("features") or []

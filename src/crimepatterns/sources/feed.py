@@ -112,11 +112,6 @@ class FeedDescription:
 class DescribedFeed(Feed, Protocol):
     """A feed whose portal can be asked about it."""
 
-    @property
-    def volatile(self) -> tuple[str, ...]:
-        """Columns that change although the record does not, such as the portal's own stamps."""
-        ...
-
     def describe(self, client: "HttpClient") -> FeedDescription:
         """Ask the portal what the dataset is and which columns it has."""
         ...

@@ -31,7 +31,7 @@ class Reconciled:
     known, withdrawn : int
         Records that counted before, and those of them that do no longer.
     unlisted : tuple of str
-        Feeds that cannot list their records; nothing of theirs is withdrawn.
+        Feeds that cannot list their records; nothing of theirs is withdrawn, and nothing of feeds that are gone.
     """
 
     entries: list[RawEntry]
@@ -76,8 +76,10 @@ def reconcile_feeds(
     unlisted = tuple(name for name, listing in listings.items() if listing is None)
     if len(unlisted) == len(copies):
         return Reconciled(list(entries), 0, 0, unlisted)
+    # Records of a feed that is gone as a whole, such as the layer of a past year, are kept.
+    able = {name for name, listing in listings.items() if listing is not None}
     versions = [
-        Version(store.path_of(entry), withdraws=entry.withdraws, kept_out=entry.feed in unlisted) for entry in entries
+        Version(store.path_of(entry), withdraws=entry.withdraws, kept_out=entry.feed not in able) for entry in entries
     ]
     column = copies[0].feed.id_column
     present = _listed([listing for listing in listings.values() if listing is not None], progress)

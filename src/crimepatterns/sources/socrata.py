@@ -120,21 +120,20 @@ class SocrataFeed:
         state = dict(cursor)
         if "after" not in state:
             stamp = self._latest_stamp(client)
-            if stamp is not None and (stamp, self._recent(client, stamp)) == (state.get("since"), state.get("recent")):
+            recent = None if stamp is None else self._recent(client, stamp)
+            if stamp is not None and (stamp, recent) == (state.get("since"), state.get("recent")):
                 yield Page(self._batch([], self._metadata_columns(client)), cursor, 0)
                 return
-            state = {"since": state.get("since"), "stamp": stamp, "after": ""}
+            state = {"since": state.get("since"), "stamp": stamp, "recent": recent, "after": ""}
         columns = self._metadata_columns(client)
         listing = self._listing(client, self._since(state["since"]), state["after"])
-        yielded = 0
+        total = 0
         for rows, total in listing:
-            yielded += len(rows)
             state = {**state, "after": rows[-1][":id"]}
-            yield Page(self._batch(rows, columns), state, max(total, yielded))
+            yield Page(self._batch(rows, columns), state, total)
         # The columns once more, so that one that went while the pages came is noticed.
-        stamp = state["stamp"] or state["since"]
-        done = {"since": stamp, "recent": None if stamp is None else self._recent(client, stamp)}
-        yield Page(self._batch([], self._metadata_columns(client)), done, yielded)
+        done = {"since": state["stamp"] or state["since"], "recent": state["recent"]}
+        yield Page(self._batch([], self._metadata_columns(client)), done, total)
 
     def present_ids(self, client: "HttpClient") -> Iterator[pa.Array]:
         """List the ids of all records that are published now; see `Feed.present_ids`.
@@ -146,7 +145,7 @@ class SocrataFeed:
         """
         before, listed = self._count(client, None, ""), 0
         select = ":id" if self.id_column == ":id" else f":id,{self.id_column}"
-        for rows, _ in self._listing(client, None, "", select=select):
+        for rows, _ in self._listing(client, None, "", select=select, to_the_end=True):
             listed += len(rows)
             yield text_batch(rows, [self.id_column]).column(0)
         expected = min(before, self._count(client, None, ""))
@@ -174,15 +173,16 @@ class SocrataFeed:
         return self._batch(found, self._metadata_columns(client))
 
     def _listing(
-        self, client: "HttpClient", since: str | None, after: str, *, select: str = ":*,*"
+        self, client: "HttpClient", since: str | None, after: str, *, select: str = ":*,*", to_the_end: bool = False
     ) -> Iterator[tuple[list[dict[str, Any]], int]]:
         """Yield rows in the order of ``:id``, with the number expected in all; never empty, never the same page twice.
 
-        A short page is not the end before the portal says that nothing follows.
+        A short page is not the end before the portal says that nothing follows. As many rows are asked for as there
+        were at the beginning: those that are added meanwhile stand behind them, and come with the next pull. Only
+        `to_the_end` follows them, for lists from which nothing may be missing.
         """
-        total, yielded, stalled, ends = self._count(client, since, after), 0, 0, {after}
-        left = total
-        while left:
+        left, yielded, stalled, ends = self._count(client, since, after), 0, 0, {after}
+        while left > 0:
             rows = self._rows(client, since, after=after, select=select)
             if not rows or rows[-1][":id"] in ends:
                 stalled += 1
@@ -191,13 +191,13 @@ class SocrataFeed:
                     raise SourceError(f"{self.name} counts {left:,} more rows but gives {what}: try again later.")
                 left = self._count(client, since, after)
                 continue
-            stalled, after, yielded = 0, rows[-1][":id"], yielded + len(rows)
+            stalled, after, yielded, left = 0, rows[-1][":id"], yielded + len(rows), left - len(rows)
             ends.add(after)
-            total = max(total, yielded)
-            yield rows, total
-            if len(rows) < self.page_size or yielded >= total:
+            yield rows, yielded + max(left, 0)
+            if to_the_end and left <= 0:
                 left = self._count(client, since, after)
-                total = yielded + left
+            elif len(rows) < self.page_size and left > 0:
+                left = min(left, self._count(client, since, after))
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
