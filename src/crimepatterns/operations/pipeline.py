@@ -123,6 +123,7 @@ def _run(
     inputs = _inputs(settings, stage)
     before = stage_manifest(settings, stage.name)
     current = before is not None and before["settings"] == digest and before["inputs"] == inputs
+    current = current and not (stage.name == "ingest" and _asks_elsewhere(settings))
     if before is not None and current and not force and unchanged(layout.root, before["outputs"]):
         return StageOutcome(stage.name, skipped=True, seconds=before["seconds"], summary=before["summary"])
     progress(stage.purpose, 0, None)
@@ -168,13 +169,24 @@ def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
         if manifest is not None:
             inputs[name] = manifest["digest"]
     own = {
-        "ingest": settings.source.paths,
+        "ingest": _incident_files(settings),
         "clean": _tables_and_areas(settings),
         "context": _context_files(settings),
     }.get(stage.name, ())
     if own:
         inputs["files"] = digest_files(sorted({found for path in own for found in _matches(Path(path))}))
     return inputs
+
+
+def _incident_files(settings: Settings) -> tuple[str, ...]:
+    named = (*settings.source.paths, settings.source.agency_places)
+    return tuple(path for path in named if path is not None)
+
+
+def _asks_elsewhere(settings: Settings) -> bool:
+    """Tell whether records come from where only asking shows a change; ingest then says itself what is new."""
+    remote = settings.source.kind in {"arcgis", "police_uk", "socrata", "sql", "url"}
+    return remote or any("://" in path for path in settings.source.paths)
 
 
 def _tables_and_areas(settings: Settings) -> tuple[str, ...]:
