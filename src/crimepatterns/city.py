@@ -18,6 +18,7 @@ from crimepatterns.domain.history import Archive
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import ConfigError, MissingInputError, NotApplicableError
 from crimepatterns.features.context import layer_covariates
+from crimepatterns.patterns.reporting_delay import ReportingDelay, reporting_delay
 from crimepatterns.store.areas import read_study_area
 from crimepatterns.store.context_layers import read_context_layer
 from crimepatterns.store.incidents import read_incidents
@@ -107,18 +108,23 @@ class City:
         return Archive(self.incidents, self.grid, self.settings.forecast.horizon_days, self.covariates)
 
     @cached_property
+    def delay(self) -> ReportingDelay:
+        """How long it takes from its begin until an incident is known; assumed where the record has no report dates."""
+        settings = self.settings
+        dated = settings.source.kind == "synthetic" or settings.columns.known_at is not None
+        assumed = None if dated else settings.cleaning.assumed_delay_days
+        return reporting_delay(self.incidents, since="occurred_from", assumed_days=assumed)
+
+    @cached_property
     def matured(self) -> tuple[pd.Timestamp, str]:
         """The moment up to which outcomes are complete, and a statement of what was known when."""
-        settings, end = self.settings, self.archive.end
-        if settings.source.kind != "synthetic" and settings.columns.known_at is None:
-            delay = settings.cleaning.assumed_delay_days
-            return end - pd.DateOffset(days=int(np.ceil(delay))), (
+        end, assumed = self.archive.end, self.delay.assumed_days
+        if assumed is not None:
+            return end - pd.DateOffset(days=int(np.ceil(assumed))), (
                 "As-of by assumption: the file has no report dates; "
-                f"incidents count as known {delay:g} days after they ended."
+                f"incidents count as known {assumed:g} days after they ended."
             )
-        table = self.incidents.table
-        waits = (table["known_at"] - table["occurred_from"]).dt.total_seconds().to_numpy() / 86_400
-        days = int(np.ceil(np.quantile(waits, 0.95)))
+        days = int(np.ceil(self.delay.late(0.95)))
         return end - pd.DateOffset(days=days), (
             f"Outcomes are scored {days} days after they happened, when 95 % had become known; each forecast saw only "
             "what was known at its origin."
