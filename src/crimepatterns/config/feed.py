@@ -97,6 +97,10 @@ def check_feed(kind: str, feed: FeedSettings, id_column: str | None) -> None:
         raise ValueError("source.feed needs a preset, or domain and datasets, such as data.example.org and [abcd-1234]")
     if kind == "arcgis" and not feed.urls:
         raise ValueError("source.feed needs a preset, or urls of layers such as .../FeatureServer/0")
+    if kind == "sql" and (feed.table is None) == (feed.query is None):
+        raise ValueError("source.feed needs either table or query, to say which records are wanted")
+    if kind == "sql" and feed.database is None and feed.database_env is None:
+        raise ValueError("source.feed needs database_env, the name of the environment variable with the address")
     if kind in {"socrata", "arcgis", "sql"} and feed.id_column is None:
         raise ValueError("source.feed.id_column must name the publisher's lasting id, or the layer's object id")
     if kind in {"socrata", "arcgis", "sql"} and feed.id_column != id_column:
