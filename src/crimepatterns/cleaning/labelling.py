@@ -15,6 +15,7 @@ from crimepatterns.cleaning.values import as_text
 
 __all__ = ["LabelCounts", "Labelled", "label_rows"]
 
+_LARGEST_TABLE = 1 << 20
 _MOST_SUGGESTIONS = 200
 """Suggestions are looked for so many unmapped labels, the most frequent first: a column of free text has thousands."""
 
@@ -120,13 +121,25 @@ class _Pairs:
         if codes is None or not taxonomy.reads_codes:
             return cls(texts, [None], np.arange(len(texts), dtype=np.int64), label)
         marks, code = _coded(codes if pa.types.is_dictionary(codes.type) else codes.dictionary_encode())
-        keys, index = np.unique(label * len(marks) + code, return_inverse=True)
-        return cls(texts, marks, keys, index.astype(np.int64))
+        keys, index = _distinct(label * len(marks) + code, size=len(texts) * len(marks))
+        return cls(texts, marks, keys, index)
 
     def values(self) -> Iterator[tuple[str | None, str | None]]:
         for key in self.keys.tolist():
             label, code = divmod(key, len(self.codes))
             yield self.labels[label], self.codes[code]
+
+
+def _distinct(keys: NDArray[np.int64], *, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct keys, all below `size`, and the place of each key among them."""
+    if size > _LARGEST_TABLE:
+        found, index = np.unique(keys, return_inverse=True)
+        return found, index.astype(np.int64)
+    # Without sorting: few labels and codes make many rows.
+    found = np.flatnonzero(np.bincount(keys, minlength=size))
+    places = np.zeros(size, dtype=np.int64)
+    places[found] = np.arange(len(found))
+    return found, places[keys]
 
 
 def _coded(column: pa.DictionaryArray) -> tuple[list[str | None], NDArray[np.int64]]:

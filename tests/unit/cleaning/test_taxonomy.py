@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crimepatterns.cleaning import labelling
 from crimepatterns.cleaning.crosswalk import Crosswalk, closest, read_crosswalk, read_offences
 from crimepatterns.cleaning.labelling import LabelCounts, label_rows
 from crimepatterns.cleaning.schema import Reason
@@ -144,8 +145,15 @@ def test_a_fixed_category_and_an_empty_batch(crosswalk: Crosswalk) -> None:
     assert len(label_rows(Taxonomy(crosswalk=crosswalk), nothing, pa.array([], pa.string()), fixed=False).reason) == 0
 
 
+@pytest.mark.parametrize("largest", [0, 1 << 20])
 @given(st.lists(st.tuples(st.sampled_from(["NOISE", "BURGLARY", "zz", None]), st.sampled_from(["0610", "9", None]))))
-def test_rows_at_once_equal_rows_one_by_one(rows: list[tuple[str | None, str | None]]) -> None:
+def test_rows_at_once_equal_rows_one_by_one(largest: int, rows: list[tuple[str | None, str | None]]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(labelling, "_LARGEST_TABLE", largest)
+        _compare_with_one_by_one(rows)
+
+
+def _compare_with_one_by_one(rows: list[tuple[str | None, str | None]]) -> None:
     taxonomy = Taxonomy(crosswalk=read_crosswalk("test", TABLE, OFFENCES), police_initiated=None)
     labels = pa.array([label for label, _ in rows], pa.string()).dictionary_encode()
     found = label_rows(taxonomy, labels, pa.array([code for _, code in rows], pa.string()), fixed=False)
