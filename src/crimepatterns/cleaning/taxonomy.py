@@ -12,6 +12,7 @@ __all__ = ["Placed", "Suggestion", "Taxonomy", "blank"]
 
 _BLANKS = {"", "null", "none", "na", "n/a", "nan", "nat", "<na>", "(null)", "unknown", "-"}
 _INITIATED = DISCOVERY[1]
+_MOST_REMEMBERED = 100_000
 
 
 def blank(text: str | None) -> bool:
@@ -88,16 +89,12 @@ class Taxonomy:
         The mapping goes first; then the code, unless it says no more than "other" where the label says more; then the
         label, which may itself be a code.
         """
-        if label is None or blank(label):
-            return Placed(None, "nothing", False)
-        entry, by = self._entry(label, code)
-        mapped = self._folded.get(fold(label))
-        if mapped is not None:
-            return Placed(mapped, "mapping", self._initiated(mapped, entry))
-        if entry is not None:
-            return Placed(entry.category, by, self._initiated(entry.category, entry))
-        category = {"keep": fold(label), "other": "other"}.get(self.unmapped)
-        return Placed(category, "nothing", category is not None and self._initiated(category, None))
+        found = self._placed.get((label, code))
+        if found is None:
+            found = self._place(label, code)
+            if len(self._placed) < _MOST_REMEMBERED:
+                self._placed[label, code] = found
+        return found
 
     def categorise(self, label: str | None) -> str | None:
         """Return the category of one label; None where it is blank, or unmapped labels are rejected."""
@@ -119,6 +116,18 @@ class Taxonomy:
         category = None if found is None else self.categorise(found)
         return None if found is None or category is None else Suggestion(found, category)
 
+    def _place(self, label: str | None, code: str | None) -> Placed:
+        if label is None or blank(label):
+            return Placed(None, "nothing", False)
+        entry, by = self._entry(label, code)
+        mapped = self._folded.get(fold(label))
+        if mapped is not None:
+            return Placed(mapped, "mapping", self._initiated(mapped, entry))
+        if entry is not None:
+            return Placed(entry.category, by, self._initiated(entry.category, entry))
+        category = {"keep": fold(label), "other": "other"}.get(self.unmapped)
+        return Placed(category, "nothing", category is not None and self._initiated(category, None))
+
     def _entry(self, label: str, code: str | None) -> tuple[Entry | None, Literal["code", "label"]]:
         if self.crosswalk is None:
             return None, "label"
@@ -136,6 +145,11 @@ class Taxonomy:
         if entry is not None and (category == entry.category or how is None):
             how = entry.discovery
         return how == _INITIATED
+
+    @cached_property
+    def _placed(self) -> dict[tuple[str | None, str | None], Placed]:
+        """Answers so far: the same few labels and codes come again in every batch."""
+        return {}
 
     @cached_property
     def _named(self) -> frozenset[str]:
