@@ -74,7 +74,8 @@ class PostgresServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end(signal.SIGINT)
+        # At once: nothing of it is kept.
+        self._end(signal.SIGQUIT)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
@@ -107,6 +108,7 @@ class PostgresServer:
         """Start the server, and wait until it answers."""
         command = [self._programs / "postgres", "-D", self._folder / "data", "-k", self._folder, "-p", str(self.port)]
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=30"]
+        options += ["-c", "full_page_writes=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0"]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *options],

@@ -328,7 +328,7 @@ def test_a_server_that_dies_on_the_way_costs_nothing(
     with PostgresServer() as server:
         name = server.database(
             """CREATE TABLE incidents AS SELECT i AS id, repeat('x', 500) || i AS what, '2024-01-01'::timestamp
-               + i * interval '1 second' AS changed FROM generate_series(1, 60000) AS s(i)"""
+               + i * interval '1 second' AS changed FROM generate_series(1, 20000) AS s(i)"""
         )
         monkeypatch.setenv(VARIABLE, server.url(name))
         store, copy = RawStore(tmp_path / "raw"), copy_of(update_column="changed", page_size=1000)
