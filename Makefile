@@ -71,6 +71,10 @@ bench: .make/environment ## Measure speed and memory against peers, as ratios in
 drill: .make/environment ## Kill the pipeline at random moments twenty times and check what is left (minutes)
 	@$(BIN)/python benchmarks/drills/kill_pipeline.py
 
+.PHONY: live-check
+live-check: .make/environment ## Ask every known portal for ten records and check the mapped columns (needs a network)
+	@$(BIN)/crimepatterns feeds check --presets
+
 .PHONY: validate
 validate: .make/environment ## Long statistical validations: size of the significance tests (minutes)
 	@$(BIN)/python -m pytest -n 2 -m slow tests/unit

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_options import AsJson, Change, Config, Force, settings_of
 from crimepatterns.cli_taxonomy import taxonomy_app
 from crimepatterns.console import complain, outcome_facts, print_json, print_table, reporting, say
@@ -36,6 +37,7 @@ app = typer.Typer(
 model_app = typer.Typer(help="Look after stored models.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(taxonomy_app, name="taxonomy")
+app.add_typer(feeds_app, name="feeds")
 
 
 def main() -> None:

@@ -24,11 +24,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for 
 Force = Annotated[bool, typer.Option("--force", help="Run even if nothing has changed since the last time.")]
 
 
-def settings_of(config: Path | None, changes: list[str] | None) -> "Settings":
-    """Read the settings of a city file with the changes of the command line."""
-    from crimepatterns.config import load_settings
+def settings_of(config: Path | None, changes: list[str] | None, *, preset: str | None = None) -> "Settings":
+    """Read the settings of a city file, or of a known feed alone, with the changes of the command line."""
+    from crimepatterns.config import build_settings, load_settings
 
-    return load_settings(config, _overrides(changes or []))
+    if preset is None:
+        return load_settings(config, _overrides(changes or []))
+    over = _overrides(changes or [])
+    source = over.get("source", {})
+    feed = {**source.get("feed", {}), "preset": preset}
+    return build_settings({"city": preset, **over, "source": {**source, "feed": feed}}, called=f"preset {preset}")
 
 
 def _overrides(changes: list[str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What the command line prints: progress while a stage runs, a table or JSON when it is done."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from crimepatterns.operations.pipeline import StageOutcome
 
 __all__ = ["complain", "outcome_facts", "print_json", "print_table", "reporting", "say"]
+
+_DETAIL, _EVERY_S = " · ", 30.0
+"""What parts a task from how it goes, and how often that is printed where there is no terminal, seconds."""
 
 
 @contextmanager
@@ -34,19 +38,23 @@ def reporting(*, quiet: bool) -> Iterator["Progress"]:
         tasks: dict[str, TaskID] = {}
 
         def report(task: str, done: float, total: float | None) -> None:
-            if task not in tasks:
-                tasks[task] = bars.add_task(task, total=total)
-            bars.update(tasks[task], completed=done, total=total)
+            name = task.partition(_DETAIL)[0]
+            if name not in tasks:
+                tasks[name] = bars.add_task(task, total=total)
+            bars.update(tasks[name], description=task, completed=done, total=total)
 
         yield report
 
 
 def _line_per_task(console: Console) -> "Progress":
-    seen: set[str] = set()
+    told: dict[str, float] = {}
 
     def report(task: str, done: float, total: float | None) -> None:
-        if task not in seen and not done:
-            seen.add(task)
+        name, detail, _ = task.partition(_DETAIL)
+        now = time.monotonic()
+        # Long work that says how it goes says so twice a minute.
+        if (name not in told and not done) or (detail and now - told.get(name, now) >= _EVERY_S):
+            told[name] = now
             console.print(f"{task} ...", highlight=False)
         _ = total
 

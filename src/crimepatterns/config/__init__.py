@@ -14,7 +14,7 @@ from crimepatterns.config.data import (
 )
 from crimepatterns.config.execution import ExecutionSettings, TlsSettings, open_executor
 from crimepatterns.config.feed import FeedSettings
-from crimepatterns.config.loading import Settings, find_resource, load_settings, settings_digest
+from crimepatterns.config.loading import Settings, build_settings, find_resource, load_settings, settings_digest
 from crimepatterns.config.work import (
     EvaluationSettings,
     ForecastSettings,
@@ -41,6 +41,7 @@ __all__ = [
     "StudyAreaSettings",
     "TaxonomySettings",
     "TlsSettings",
+    "build_settings",
     "find_resource",
     "load_settings",
     "open_executor",

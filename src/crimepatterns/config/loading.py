@@ -31,7 +31,7 @@ from crimepatterns.config.work import (
 )
 from crimepatterns.errors import ConfigError
 
-__all__ = ["Settings", "find_resource", "load_settings", "settings_digest"]
+__all__ = ["Settings", "build_settings", "find_resource", "load_settings", "settings_digest"]
 
 
 class Settings(Model):
@@ -106,10 +106,26 @@ def load_settings(path: str | Path | None = None, overrides: Mapping[str, Any] |
     ConfigError
         If a file is missing, is not YAML, or a setting is unknown or impossible. The message names each.
     """
-    merged = _read_yaml(find_resource("config/config.yaml"))
     chosen = find_resource("config/cities/default.yaml") if path is None else Path(path)
-    city = _merge(_read_yaml(chosen), overrides or {})
-    merged = with_feed_ids(with_preset(merged, city, _merge))
+    return build_settings(_merge(_read_yaml(chosen), overrides or {}), called=str(chosen))
+
+
+def build_settings(city: Mapping[str, Any], *, called: str = "settings") -> Settings:
+    """Lay what a city says over the preset it names and the shipped defaults, and check it all.
+
+    Parameters
+    ----------
+    city : mapping
+        Nested settings, as in a city file.
+    called : str
+        What to call them in a message.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is unknown or impossible. The message names each.
+    """
+    merged = with_feed_ids(with_preset(_read_yaml(find_resource("config/config.yaml")), city, _merge))
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
@@ -117,7 +133,7 @@ def load_settings(path: str | Path | None = None, overrides: Mapping[str, Any] |
             f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
             for problem in error.errors()[:5]
         )
-        raise ConfigError(f"{chosen}: {problems}. See config/config.yaml for every setting.") from error
+        raise ConfigError(f"{called}: {problems}. See config/config.yaml for every setting.") from error
 
 
 def settings_digest(*parts: BaseModel | Mapping[str, object] | str | int | float | None) -> str:

@@ -180,14 +180,14 @@ def _fetch(
     copy: FeedCopy, client: "HttpClient", pending: PendingPages, cursor: Mapping[str, Any], progress: Progress
 ) -> int:
     """Store page after page; return the rows of all pages."""
-    task, already, speed = f"Pulling {copy.feed.name}", pending.rows, Speed()
-    received = already
+    task, already = f"Pulling {copy.feed.name}", pending.rows
+    received, speed = already, Speed(already)
     progress(task, already, None)
     for page in copy.feed.pull(client, cursor):
         _add(pending, copy, page)
         received += page.batch.num_rows
         total = None if page.total is None else already + page.total
-        progress(speed.label(task, received - already, page.total), received, total)
+        progress(speed.label(task, received, total), received, total)
     return received
 
 

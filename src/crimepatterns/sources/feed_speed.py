@@ -13,28 +13,30 @@ class Speed:
 
     Parameters
     ----------
+    already : int
+        Rows that were there before.
     clock : callable
         Seconds that never go back.
 
     Examples
     --------
     >>> moments = iter([0.0, 10.0])
-    >>> Speed(clock=lambda: next(moments)).label("Pulling x", 5_000, 95_000)
-    'Pulling x · 500 rows/s, 3 min left'
+    >>> Speed(5_000, clock=lambda: next(moments)).label("Pulling x", 10_000, 100_000)
+    'Pulling x · 10,000 of 100,000 rows, 500 rows/s, 3 min left'
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, already: int = 0, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._marks: list[tuple[float, int]] = [(clock(), 0)]
+        self._marks: list[tuple[float, int]] = [(clock(), already)]
 
     def label(self, task: str, done: int, total: int | None) -> str:
-        """Name a task together with its speed.
+        """Name a task together with its progress.
 
         Parameters
         ----------
         task : str
         done, total : int
-            Rows since the start, and expected in all.
+            Rows so far, and expected in all.
         """
         now = self._clock()
         while len(self._marks) > 1 and self._marks[1][0] < now - _WINDOW_S:
@@ -42,10 +44,11 @@ class Speed:
         since, before = self._marks[0]
         self._marks.append((now, done))
         rate = (done - before) / (now - since) if now > since else 0.0
+        rows = f"{done:,} rows" if total is None else f"{done:,} of {total:,} rows"
         if rate <= 0:
-            return task
+            return f"{task} · {rows}"
         left = f", {_duration((total - done) / rate)} left" if total is not None and total > done else ""
-        return f"{task} · {rate:,.0f} rows/s{left}"
+        return f"{task} · {rows}, {rate:,.0f} rows/s{left}"
 
 
 def _duration(seconds: float) -> str:

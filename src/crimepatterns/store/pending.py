@@ -50,7 +50,12 @@ class PendingPages:
     @property
     def rows(self) -> int:
         """Rows of all pages."""
-        return sum(pq.read_metadata(path).num_rows for path in self.paths)
+        return self.rows_below(self.folder)
+
+    @staticmethod
+    def rows_below(folder: Path) -> int:
+        """Count the rows that wait in a folder, whatever pull they belong to."""
+        return sum(pq.read_metadata(path).num_rows for path in folder.glob("page-*.parquet"))
 
     @property
     def columns(self) -> list[tuple[str, ...]]:

@@ -494,8 +494,8 @@ def test_the_clock_may_be_set_back(portal: Portal) -> None:
 
 def test_progress_tells_rate_and_remaining_time(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(0, 1000, 2))
-    monkeypatch.setattr(feed_copy, "Speed", lambda: Speed(clock=lambda: float(next(seconds))))
+    monkeypatch.setattr(feed_copy, "Speed", lambda rows: Speed(rows, clock=lambda: float(next(seconds))))
     told: list[str] = []
     portal.pull(progress=lambda task, _done, _total: told.append(task))
     assert told[0] == "Pulling abcd-1234"
-    assert told[1] == "Pulling abcd-1234 · 100 rows/s, 8 s left"
+    assert told[1] == "Pulling abcd-1234 · 200 of 1,000 rows, 100 rows/s, 8 s left"
