@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from crimepatterns.domain.aoristic import hour_of_week
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import DomainError
 
@@ -62,7 +62,7 @@ def timetable(incidents: Incidents, *, shift_hours: int, min_known: float = 0.5)
 
     Notes
     -----
-    Aoristic shares: Ratcliffe 2000, doi:10.1080/136588100424963.
+    Aoristic shares: `crimepatterns.domain.aoristic`.
     """
     if not 1 <= shift_hours <= 24:
         raise DomainError(f"shift_hours must lie between 1 and 24, got {shift_hours}: set plan.shift_hours.")
@@ -71,7 +71,7 @@ def timetable(incidents: Incidents, *, shift_hours: int, min_known: float = 0.5)
     fine = table["time_precision"].isin(("minute", "hour")).to_numpy() & (span_h <= _MAX_SPAN_H)
     if len(table) and fine.mean() >= min_known:
         starts = tuple(range(0, 24, shift_hours))
-        mass = _hour_mass(table.loc[fine], span_h[fine])
+        mass = hour_of_week(table.loc[fine]).mass
         block = np.arange(24) // shift_hours
         shares = np.stack([np.bincount(block, weights=day, minlength=len(starts)) for day in mass])
         # One more incident spread over the week keeps every block possible.
@@ -115,19 +115,3 @@ def _days_text(days: list[int]) -> str:
     return ", ".join(
         f"{_DAYS[run[0]]}-{_DAYS[run[-1]]}" if len(run) > 2 else ", ".join(_DAYS[day] for day in run) for run in runs
     )
-
-
-def _hour_mass(table: pd.DataFrame, span_h: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spread each incident evenly over its span; shape (7, 24) of civil hours."""
-    begin = table["occurred_from"].dt.tz_convert("UTC")
-    offset_h = (begin - begin.dt.floor("h")).dt.total_seconds().to_numpy() / 3600
-    slices = np.maximum(np.ceil(offset_h + span_h - 1e-9).astype(np.int64), 1)
-    owner = np.repeat(np.arange(len(table)), slices)
-    step = np.arange(len(owner)) - np.repeat(np.cumsum(slices) - slices, slices)
-    low, high = np.maximum(offset_h[owner], step), np.minimum(offset_h[owner] + span_h[owner], step + 1)
-    width = np.where(span_h[owner] > 0, (high - low) / np.maximum(span_h[owner], 1e-12), 1.0)
-    # Civil time of the middle of each slice: right over a clock change.
-    middle = pd.DatetimeIndex(begin.dt.floor("h"))[owner] + pd.to_timedelta((low + high) / 2, unit="h")
-    civil = middle.tz_convert(table["occurred_from"].dt.tz)
-    mass = np.bincount(civil.day_of_week * 24 + civil.hour, weights=width, minlength=168)
-    return mass.astype(float).reshape(7, 24)
