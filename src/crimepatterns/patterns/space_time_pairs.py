@@ -22,7 +22,7 @@ __all__ = ["SAME_PLACE_M", "PairSearch", "Pairs", "SpaceTimeBands", "civil_days"
 SAME_PLACE_M = 1.0
 """Two incidents closer than this, metres, are at the same place."""
 
-_CHUNK = 2_000_000
+_CHUNK = 500_000
 _KEPT = 20_000_000
 
 

@@ -11,7 +11,7 @@ from crimepatterns.domain.area import StudyArea
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns import clusters as clusters_module
 from crimepatterns.patterns.cluster_summary import SUMMARY_COLUMNS
-from crimepatterns.patterns.clusters import dbscan
+from crimepatterns.patterns.clusters import dbscan, hdbscan, st_dbscan, suggest_radius
 
 
 def clumps(seed: int, n: int = 400) -> np.ndarray:
@@ -137,3 +137,87 @@ def test_a_radius_that_joins_everything_is_refused(plain_area: StudyArea, make_i
     monkeypatch.setattr(clusters_module, "MAX_PAIRS", 1000)
     with pytest.raises(PatternError, match=r"smaller patterns\.dbscan_radius_m"):
         dbscan(make_incidents(plain_area, *clumps(1).T), radius_m=3000.0, min_incidents=5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_border_incidents_belong_to_a_core_in_reach(plain_area: StudyArea, make_incidents, seed: int) -> None:
+    xy = clumps(seed, 200)
+    found = dbscan(make_incidents(plain_area, *xy.T), radius_m=70.0, min_incidents=9)
+    labels = found.labels.fillna(0).to_numpy(dtype=int)
+    near = np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1)) <= 70.0
+    core = near.sum(axis=1) >= 9
+    for i in np.flatnonzero(~core):
+        reached = set(labels[near[i] & core].tolist())
+        assert labels[i] in (reached or {0})
+
+
+def _plain_st_dbscan(xy: np.ndarray, day: np.ndarray, radius: float, days: int, least: int) -> np.ndarray:
+    near = (np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1)) <= radius) & (np.abs(day[:, None] - day) <= days)
+    core, labels, number = near.sum(axis=1) >= least, np.zeros(len(xy), dtype=int), 0
+    for start in np.flatnonzero(core):
+        if labels[start]:
+            continue
+        number += 1
+        waiting = [start]
+        while waiting:
+            one = waiting.pop()
+            if labels[one]:
+                continue
+            labels[one] = number
+            waiting += np.flatnonzero(near[one] & core & (labels == 0)).tolist()
+    return np.where(core, labels, 0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_st_dbscan_equals_a_plain_search(plain_area: StudyArea, make_incidents, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    xy, day = clumps(seed, 250), rng.integers(0, 40, 312)
+    times = pd.Timestamp("2024-01-01 12:00") + pd.to_timedelta(day, unit="D")
+    found = st_dbscan(make_incidents(plain_area, *xy.T, times=times), radius_m=80.0, days=5, min_incidents=5)
+    expected = _plain_st_dbscan(xy, day, 80.0, 5, 5)
+    labels = found.labels.fillna(0).to_numpy(dtype=int)
+    core = expected > 0
+    assert (labels[core] > 0).all()
+    pairs = set(zip(labels[core].tolist(), expected[core].tolist(), strict=True))
+    assert len(pairs) == len(set(expected[core])) == len(set(labels[core]))
+
+
+def test_a_burst_is_told_from_a_standing_hot_place(plain_area: StudyArea, make_incidents) -> None:
+    rng = np.random.default_rng(0)
+    xy = np.r_[rng.normal(1_000, 20, (60, 2)), rng.normal(3_000, 20, (60, 2))]
+    day = np.r_[rng.integers(0, 360, 60), rng.integers(100, 107, 60)]
+    times = pd.Timestamp("2024-01-01 12:00") + pd.to_timedelta(day, unit="D")
+    incidents = make_incidents(plain_area, *xy.T, times=times)
+    assert len(dbscan(incidents, radius_m=60, min_incidents=20).summary) == 2
+    burst = st_dbscan(incidents, radius_m=60, days=7, min_incidents=20)
+    assert burst.summary["incidents"].tolist() == [60]
+    assert burst.summary["first_date"].iloc[0] >= "2024-04-10"
+
+
+def test_hdbscan_finds_clusters_of_different_density(plain_area: StudyArea, make_incidents) -> None:
+    rng = np.random.default_rng(1)
+    xy = np.r_[rng.normal(1_000, 15, (80, 2)), rng.normal(3_000, 150, (80, 2)), rng.uniform(0, 5_000, (40, 2))]
+    incidents = make_incidents(plain_area, *np.clip(xy, 0, 4_999).T)
+    assert len(hdbscan(incidents, min_incidents=20).summary) == 2
+    with pytest.raises(PatternError, match="would take about"):
+        hdbscan(incidents, min_incidents=20, max_places=100)
+    assert len(hdbscan(make_incidents(plain_area, [1.0, 2.0], [1.0, 2.0]), min_incidents=5).summary) == 0
+
+
+def test_the_suggested_radius_is_the_bend_of_the_distances(plain_area: StudyArea, make_incidents) -> None:
+    rng = np.random.default_rng(2)
+    spots = np.stack(np.meshgrid([1_000, 2_000, 3_000, 4_000], [1_500, 3_500]), axis=-1).reshape(8, 2)
+    xy = np.r_[spots[rng.integers(0, 8, 400)] + rng.normal(0, 30, (400, 2)), rng.uniform(0, 5_000, (100, 2))]
+    incidents = make_incidents(plain_area, *xy.T)
+    told = suggest_radius(incidents, min_incidents=10)
+    assert 20 < told.radius_m < 200
+    assert len(dbscan(incidents, radius_m=told.radius_m, min_incidents=10).summary) == 8
+    tree_distance = np.sort(np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1)), axis=1)[:, 9]
+    assert told.distances_m == pytest.approx(np.sort(tree_distance))
+    assert f"{told.radius_m:.0f} m" in told.sentence()
+    stacked = make_incidents(plain_area, [10.0] * 50, [10.0] * 50)
+    assert suggest_radius(stacked, min_incidents=10).radius_m == 1.0
+    with pytest.raises(PatternError, match="more than 30"):
+        suggest_radius(make_incidents(plain_area, [1.0], [1.0]))
