@@ -7,7 +7,9 @@ import argparse
 import json
 import multiprocessing
 import resource
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,8 @@ def places(incidents: int) -> np.ndarray:
     return xy[city.area.contains(xy[:, 0], xy[:, 1])]
 
 
-def _case(which: str, xy: np.ndarray, queue: Any) -> None:
+def _case(which: str, path: str, queue: Any) -> None:
+    xy = np.load(path)
     if which == "scikit-learn":
         from sklearn.cluster import DBSCAN
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -52,11 +55,14 @@ def _case(which: str, xy: np.ndarray, queue: Any) -> None:
 def alone(which: str, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Run one case in a new process."""
     context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=_case, args=(which, xy, queue))
-    process.start()
-    result: tuple[np.ndarray, np.ndarray, dict[str, Any]] = queue.get()
-    process.join()
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "places.npy")
+        np.save(path, xy)
+        queue = context.Queue()
+        process = context.Process(target=_case, args=(which, path, queue))
+        process.start()
+        result: tuple[np.ndarray, np.ndarray, dict[str, Any]] = queue.get()
+        process.join()
     return result
 
 
