@@ -40,7 +40,7 @@ _WANTED: Mapping[str, tuple[Sequence[str], str]] = {
     "longitude": ((r"^geometry_longitude$", r"^lon(g|gitude)?$", r"longitude|_lon$|_long$"), r"^$"),
     "latitude": ((r"^geometry_latitude$", r"^lat(itude)?$", r"latitude|_lat$"), r"^$"),
     "area": (
-        (r"neighbou?rhood|community_area", r"precinct|district|ward|beat|sector|area_name"),
+        (r"neighbou?rhood|community_area", r"precinct|pct_cd|district|ward|beat|sector|area_name"),
         r"latitude|longitude",
     ),
 }
