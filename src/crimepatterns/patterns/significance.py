@@ -105,7 +105,7 @@ def permutation_p(observed: ArrayLike, simulated: ArrayLike) -> NDArray[np.float
 
 
 def binomial_tail(
-    counts: ArrayLike, total: int, probability: ArrayLike, *, alternative: str = "greater"
+    counts: ArrayLike, total: ArrayLike, probability: ArrayLike, *, alternative: str = "greater"
 ) -> NDArray[np.float64]:
     """Give the exact chance of a binomial count at least (or at most) as large as the one observed.
 
@@ -113,7 +113,7 @@ def binomial_tail(
     ----------
     counts : array_like of int, shape (n,)
         Observed counts, each in [0, total].
-    total : int
+    total : int, or array_like of int, shape (n,)
         Number of trials.
     probability : array_like of float, shape (n,)
         Success probability of each count, in [0, 1].
@@ -129,9 +129,10 @@ def binomial_tail(
     P(X >= k) is the regularised incomplete beta function I_p(k, n - k + 1), evaluated to double precision.
     """
     observed = np.asarray(counts, dtype=float)
+    trials = np.asarray(total, dtype=float)
     share = np.clip(np.asarray(probability, dtype=float), 0.0, 1.0)
     if alternative == "greater":
-        tail = special.betainc(np.maximum(observed, 1.0), total - observed + 1.0, share)
+        tail = special.betainc(np.maximum(observed, 1.0), trials - observed + 1.0, share)
         return np.where(observed <= 0, 1.0, tail)
-    tail = special.betaincc(observed + 1.0, np.maximum(total - observed, 1.0), share)
-    return np.where(observed >= total, 1.0, tail)
+    tail = special.betaincc(observed + 1.0, np.maximum(trials - observed, 1.0), share)
+    return np.where(observed >= trials, 1.0, tail)
