@@ -1,5 +1,6 @@
 """One city, opened from its settings: what every stage after cleaning starts from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -68,16 +69,22 @@ class City:
         """The harm weights of the settings; None where they name none."""
         return open_harm(self.settings.taxonomy)
 
-    @cached_property
+    @property
     def covariates(self) -> Covariates | None:
-        """The context layers of the settings on the grid; None where there are none.
+        """All columns of `context`; None where there are none."""
+        columns = tuple(column for layer in self.context.values() for column in layer)
+        return Covariates(columns) if columns else None
+
+    @cached_property
+    def context(self) -> Mapping[str, tuple[Covariate, ...]]:
+        """The context layers of the settings on the grid, by name.
 
         Raises
         ------
         MissingInputError
             If the context stage has not run.
         """
-        columns: list[Covariate] = []
+        layers: dict[str, tuple[Covariate, ...]] = {}
         for wanted in (one for one in self.settings.context if one.role == "feature"):
             path = self.layout.context / "layers" / f"{wanted.name}.parquet"
             if not path.exists():
@@ -85,10 +92,10 @@ class City:
                     f"Context layer {wanted.name} is not there yet: run `crimepatterns context` first."
                 )
             layer, _ = read_context_layer(path)
-            columns += layer_covariates(
+            layers[wanted.name] = layer_covariates(
                 layer, self.grid, wanted.how, bandwidth_m=wanted.bandwidth_m, measure_from=wanted.measure_from
             )
-        return Covariates(tuple(columns)) if columns else None
+        return layers
 
     @cached_property
     def archive(self) -> Archive:

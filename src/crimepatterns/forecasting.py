@@ -120,11 +120,12 @@ class _Work:
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
-        table = self.city.incidents.as_of(self.cutoff).table
+        table, known = self.city.incidents.as_of(self.cutoff).table, self.city.covariates
         return {
             "run_date": self.run_date,
             "code_version": __version__,
             "data_digest": incidents_digest(table),
+            "context_digest": None if known is None else known.as_of(self.cutoff).digest,
             "cutoff": self.cutoff.isoformat(),
             "seed": self.city.settings.forecast.seed,
         }

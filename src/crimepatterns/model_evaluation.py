@@ -203,6 +203,7 @@ def _open_judge(city: City, scorecard: Scorecard) -> int:
         "commit": _commit(),
         "config_digest": settings_digest(settings.model_dump(mode="json", exclude={"root", "workers", "serving"})),
         "data_digest": _data_digest(city),
+        "context_digest": None if city.covariates is None else city.covariates.digest,
         "city": settings.city,
         "categories": list(city.targets),
         "champions": scorecard.notes["champions"],

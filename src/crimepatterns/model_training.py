@@ -183,6 +183,7 @@ def _config(work: _Work, fitted: FittedClassifier) -> dict[str, Any]:
         **classifier_config(fitted),
         "city": settings.city,
         "horizon_days": settings.forecast.horizon_days,
+        "context_digest": None if work.city.covariates is None else work.city.covariates.digest,
         "grid": settings.grid.model_dump(mode="json"),
         "training": settings.forecast.model_dump(
             mode="json",

@@ -18,6 +18,7 @@ from crimepatterns.domain.scorecard import Scorecard
 from crimepatterns.errors import MissingInputError, PatternError
 from crimepatterns.patterns.window import Window, last_days
 from crimepatterns.store.atomic import replacing_folder
+from crimepatterns.store.context_layers import read_context_layer
 from crimepatterns.store.layers import read_forecast, read_layer, read_surface
 from crimepatterns.store.layout import slug
 from crimepatterns.store.scorecards import read_extra, read_scorecard
@@ -29,6 +30,7 @@ _TASK = "Drawing figures"
 _ALL = "all"
 _KINDS = (
     "trend",
+    "context",
     "density",
     "gi_star",
     "clusters",
@@ -91,6 +93,8 @@ class _Gallery:
 
     def figures(self) -> Iterator[tuple[str, Callable[[], Figure]]]:
         yield "trend", partial(static.trend, self.city.incidents, run_date=self.run_date)
+        for layer in (one for one in self.city.settings.context if one.role == "feature"):
+            yield f"context_{layer.name}", partial(self._context_map, layer.name)
         for category in (*self.pattern_categories, _ALL):
             name = slug(category)
             yield f"density_{name}", partial(self._surface_map, static.hot_spot_map, name, "density")
@@ -145,6 +149,13 @@ class _Gallery:
     def _surface_map(self, draw: Callable[..., Figure], name: str, method: str) -> Figure:
         surface, facts = read_surface(self.city.layout.patterns / name / f"{method}.parquet", self.city.area)
         return draw(surface, category=facts["category"], window=facts["window"], run_date=facts["run_date"])
+
+    def _context_map(self, name: str) -> Figure:
+        """Draw the first column of a layer as known at the end of the data."""
+        column = self.city.context[name][0]
+        layer, _ = read_context_layer(self.city.layout.context / "layers" / f"{name}.parquet")
+        last = self.city.incidents.table["occurred_from"].max().normalize() + pd.DateOffset(days=1)
+        return static.covariate_map(column, self.city.grid, as_of=last, layer=layer, run_date=self.run_date)
 
     def _cluster_map(self, name: str) -> Figure:
         layer, facts = read_layer(self.city.layout.patterns / name / "dbscan.parquet")

@@ -10,6 +10,7 @@ import yaml
 
 from crimepatterns.city import City
 from crimepatterns.config import Settings, load_settings
+from crimepatterns.context_processing import build_context
 from crimepatterns.data_processing import clean, ingest
 from crimepatterns.errors import ConfigError, ModelError, UntrustedModelError
 from crimepatterns.feature_engineering import build_features, count_panel, engineer_features
@@ -36,6 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict]:
     settings = load_settings(overrides=changes)
     ingest(settings)
     clean(settings)
+    build_context(settings)
     return settings, train(settings)
 
 

@@ -132,10 +132,10 @@ STAGES: tuple[Stage, ...] = (
         "visualize",
         "Drawing figures",
         "crimepatterns.visualization:visualize",
-        ("grid", "patterns", "forecast", "plan"),
+        ("grid", "patterns", "forecast", "plan", "context"),
         ("clean", "patterns"),
         lambda layout: (layout.figures,),
-        optional=("evaluate", "judge", "forecast"),
+        optional=("context", "evaluate", "judge", "forecast"),
     ),
 )
 """In the order in which `run` takes them."""

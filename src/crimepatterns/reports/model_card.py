@@ -103,9 +103,15 @@ def _data(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
         f"{facts['rows']:,} cells and periods from {facts['learned_periods']} periods and calibrated on the "
         f"{facts['calibration_periods']} periods after them. It sees {len(config['features'])} features: past counts "
         "of the cell, its neighbours, its neighbourhood and other reported categories, the time since the last "
-        "incident, the season and the cell's area. Columns about race, ethnicity, religion, nationality or income are "
+        f"incident, the season and the cell's area{_context(facts)}. "
+        "Columns about race, ethnicity, religion, nationality or income are "
         "refused."
     )
+
+
+def _context(facts: Mapping[str, Any]) -> str:
+    names = facts.get("context", ())
+    return f"; and as context, as it was known, {', '.join(names)}" if names else ""
 
 
 def title_of(manifest: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from crimepatterns.visuals.map_sheet import MapSheet
 from crimepatterns.visuals.palette import INK, MUTED
@@ -35,10 +36,12 @@ def key_ramp(
     *,
     highest: float | None = None,
     height: float = 1.9,
+    even: bool = False,
 ) -> float:
     """Draw a colour ramp with round numbers beside it and return the height below it, inches.
 
-    Where the ramp ends below the highest value of the map, `highest` is printed above its arrow.
+    Where the ramp ends below the highest value of the map, `highest` is printed above its arrow. `even` spaces the
+    numbers for a scale that is not square-root.
     """
     if highest is not None:
         sheet.legend.text(
@@ -60,7 +63,8 @@ def key_ramp(
         extendfrac=0.06,
     )
     bar.outline.set_visible(False)
-    ticks = nice_ticks(float(norm.vmax or 1.0))
+    low, top = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
+    ticks = [tick for tick in MaxNLocator(5).tick_values(low, top) if low <= tick <= top] if even else nice_ticks(top)
     bar.set_ticks(list(ticks), labels=[f"{tick:,g}" for tick in ticks])
     bar.ax.tick_params(length=2, labelsize=8, pad=2)
     return top - height - 0.15

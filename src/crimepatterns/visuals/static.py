@@ -2,6 +2,7 @@
 
 from crimepatterns.visuals.importance import importance_figure
 from crimepatterns.visuals.static_clusters import cluster_map
+from crimepatterns.visuals.static_context import covariate_map
 from crimepatterns.visuals.static_maps import forecast_map, hot_spot_map, significance_map
 from crimepatterns.visuals.static_scores import calibration_plot, hit_rate_curve, scoreboard
 from crimepatterns.visuals.static_times import hour_weekday_map, seasonality, trend
@@ -9,6 +10,7 @@ from crimepatterns.visuals.static_times import hour_weekday_map, seasonality, tr
 __all__ = [
     "calibration_plot",
     "cluster_map",
+    "covariate_map",
     "forecast_map",
     "hit_rate_curve",
     "hot_spot_map",

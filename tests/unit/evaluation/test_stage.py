@@ -31,6 +31,7 @@ def settings(tmp_path_factory):
             "grid": {"cell_size_m": 400},
             "forecast": {"categories": ["theft"], "models": ["count", "recent_count", "count_eb"]},
             "evaluation": {"simulations": 10},
+            "context": [],
         }
     )
     ingest(chosen)

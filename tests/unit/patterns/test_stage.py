@@ -28,7 +28,7 @@ OVERRIDES = {
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    chosen = load_settings(overrides={**OVERRIDES, "root": str(tmp_path_factory.mktemp("city"))})
+    chosen = load_settings(overrides={**OVERRIDES, "context": [], "root": str(tmp_path_factory.mktemp("city"))})
     ingest(chosen)
     clean(chosen)
     return chosen
