@@ -14,12 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crimepatterns.city import City
-from crimepatterns.config import Settings, settings_digest
+from crimepatterns.config import Settings, open_executor, settings_digest
 from crimepatterns.domain.folds import Fold
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.domain.scorecard import Scorecard
 from crimepatterns.errors import MissingInputError
-from crimepatterns.evaluation.backtest import BacktestResult, backtest
+from crimepatterns.evaluation.backtest import BacktestResult, backtests
 from crimepatterns.evaluation.champion import Champion, choose_champion
 from crimepatterns.evaluation.scoreboard import assemble_scorecard, best_baselines, curves
 from crimepatterns.evaluation.selection import Budget
@@ -140,22 +140,22 @@ def _budgets(settings: Settings) -> tuple[Budget, ...]:
 
 
 def _backtests(city: City, folds: Sequence[Fold], progress: Progress) -> list[BacktestResult]:
-    forecast = city.settings.forecast
+    settings, forecast = city.settings, city.settings.forecast
     options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
-    forecasters = {name: make_forecaster(name, jobs=city.settings.workers, **options) for name in forecast.models}
-    return [
-        backtest(
+    with open_executor(settings.execution, workers=settings.workers) as executor:
+        # Where several fits run at once, each has one thread: more would only get in each other's way.
+        jobs = settings.workers if executor.workers == 1 else 1
+        return backtests(
             city.archive,
             folds,
-            forecasters,
-            category=category,
+            {name: make_forecaster(name, jobs=jobs, **options) for name in forecast.models},
+            categories=city.targets,
             refit_every=forecast.refit_every,
             seed=forecast.seed,
             refit_always=BASELINES,
+            executor=executor,
             progress=progress,
         )
-        for category in city.targets
-    ]
 
 
 def _truths(city: City, results: Sequence[BacktestResult]) -> dict[str, NDArray[np.float64]] | None:
@@ -201,7 +201,9 @@ def _open_judge(city: City, scorecard: Scorecard) -> int:
         "opened_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "commit": _commit(),
-        "config_digest": settings_digest(settings.model_dump(mode="json", exclude={"root", "workers", "serving"})),
+        "config_digest": settings_digest(
+            settings.model_dump(mode="json", exclude={"root", "workers", "execution", "serving"})
+        ),
         "data_digest": _data_digest(city),
         "context_digest": None if city.covariates is None else city.covariates.digest,
         "city": settings.city,

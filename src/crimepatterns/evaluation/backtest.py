@@ -17,7 +17,7 @@ from crimepatterns.domain.history import Archive
 from crimepatterns.domain.protocols import Executor, FittedForecaster, Forecaster, Progress, silent
 from crimepatterns.errors import DomainError
 
-__all__ = ["BacktestResult", "backtest"]
+__all__ = ["BacktestResult", "backtest", "backtests"]
 
 Quantiles = Mapping[float, NDArray[np.float64]]
 
@@ -80,6 +80,7 @@ class BacktestResult:
 class _Job:
     """A run of origins for some forecasters that share the histories."""
 
+    category: str
     first: int
     folds: tuple[Fold, ...]
     names: tuple[str, ...]
@@ -105,6 +106,32 @@ def backtest(
     executor: Executor | None = None,
     progress: Progress = silent,
 ) -> BacktestResult:
+    """Run forecasters over rolling origins for one category; see `backtests`."""
+    return backtests(
+        archive,
+        folds,
+        forecasters,
+        categories=(category,),
+        refit_every=refit_every,
+        seed=seed,
+        refit_always=refit_always,
+        executor=executor,
+        progress=progress,
+    )[0]
+
+
+def backtests(
+    archive: Archive,
+    folds: Sequence[Fold],
+    forecasters: Mapping[str, Forecaster],
+    *,
+    categories: Sequence[str],
+    refit_every: int,
+    seed: int,
+    refit_always: Collection[str] = (),
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> list[BacktestResult]:
     """Run forecasters over rolling origins; each sees only ``archive.at(cutoff)``.
 
     Parameters
@@ -112,37 +139,51 @@ def backtest(
     archive : Archive
     folds : sequence of Fold
     forecasters : mapping of str to Forecaster
-    category : str
+    categories : sequence of str
     refit_every : int
         Learners are fitted anew every so many origins and predict from the latest history in between.
     seed : int
-        Each fit has a generator of its own from the seed, the forecaster's name and the origin, so that results do
-        not depend on which other models run, nor on the executor.
+        Each fit has a generator of its own from the seed, the category, the forecaster's name and the origin, so that
+        results do not depend on what else runs, nor on the executor.
     refit_always : collection of str
         Cheap forecasters that are fitted at every origin.
     executor : Executor, optional
-        Runs blocks of origins; in this process where it is left out.
+        Runs categories, learners and blocks of origins apart; in this process where it is left out.
     progress : Progress
+
+    Returns
+    -------
+    list of BacktestResult
+        One per category, in order.
 
     Raises
     ------
     DomainError
-        If there are no folds or forecasters, or refit_every is below 1.
+        If there are no folds, forecasters or categories, or refit_every is below 1.
     """
-    if not folds or not forecasters or refit_every < 1:
+    if not folds or not forecasters or not categories or refit_every < 1:
         raise DomainError(
-            f"Back-test needs folds, forecasters and refit_every >= 1, "
-            f"got {len(folds)}, {len(forecasters)} and {refit_every}."
+            f"Back-test needs folds, forecasters, categories and refit_every >= 1, "
+            f"got {len(folds)}, {len(forecasters)}, {len(categories)} and {refit_every}."
         )
-    jobs = _jobs(tuple(folds), tuple(forecasters), refit_every, frozenset(refit_always))
-    work = partial(_run, archive, dict(forecasters), category, seed, frozenset(refit_always))
-    outcomes = []
-    for outcome in map(work, jobs) if executor is None else executor.map(work, jobs):
-        outcomes.append(outcome)
-        progress(f"Back-test of {category}", len(outcomes), len(jobs))
+    jobs = _jobs(tuple(folds), tuple(forecasters), categories, refit_every, frozenset(refit_always))
+    work = partial(_run, archive, dict(forecasters), seed, frozenset(refit_always))
+    task = f"Back-test of {', '.join(categories)}"
+    progress(task, 0, len(jobs))
+    outcomes: dict[str, list[_Outcome]] = {category: [] for category in categories}
+    for done, outcome in enumerate(map(work, jobs) if executor is None else executor.map(work, jobs), 1):
+        outcomes[outcome.job.category].append(outcome)
+        progress(task, done, len(jobs))
+    return [_joined(archive, tuple(folds), tuple(forecasters), name, found) for name, found in outcomes.items()]
+
+
+def _joined(
+    archive: Archive, folds: tuple[Fold, ...], names: tuple[str, ...], category: str, outcomes: Sequence[_Outcome]
+) -> BacktestResult:
+    """Put the blocks of one category together and set what happened beside them."""
     panels = [archive.outcome(fold.test, categories=(category,)) for fold in folds]
-    expected: dict[str, list[NDArray[np.float64]]] = {name: [] for name in forecasters}
-    quantiles: dict[str, list[Quantiles]] = {name: [] for name in forecasters}
+    expected: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
+    quantiles: dict[str, list[Quantiles]] = {name: [] for name in names}
     before: dict[int, NDArray[np.int64]] = {}
     for outcome in sorted(outcomes, key=lambda one: one.job.first):
         before.update(enumerate(outcome.before, start=outcome.job.first))
@@ -152,7 +193,7 @@ def backtest(
     return BacktestResult(
         category=category,
         grid=archive.grid,
-        folds=tuple(folds),
+        folds=folds,
         expected=MappingProxyType({name: np.vstack(means) for name, means in expected.items()}),
         quantiles=MappingProxyType({name: tuple(found) for name, found in quantiles.items()}),
         observed=np.vstack([panel.of(category).sum(axis=1, dtype=np.int64) for panel in panels]),
@@ -161,24 +202,34 @@ def backtest(
     )
 
 
-def _jobs(folds: tuple[Fold, ...], names: tuple[str, ...], refit_every: int, always: frozenset[str]) -> list[_Job]:
-    """Learners one by one, the largest work first; cheap forecasters together, so that they share histories."""
+def _jobs(
+    folds: tuple[Fold, ...],
+    names: tuple[str, ...],
+    categories: Sequence[str],
+    refit_every: int,
+    always: frozenset[str],
+) -> list[_Job]:
+    """Learners one by one and first, since they take longest; cheap forecasters together, sharing histories."""
     learners = [(name,) for name in names if name not in always]
     cheap = tuple(name for name in names if name in always)
-    groups = [*learners, cheap] if cheap else learners
     starts = range(0, len(folds), refit_every)
-    return [_Job(start, folds[start : start + refit_every], group) for start in starts for group in groups]
+    return [
+        _Job(category, start, folds[start : start + refit_every], group)
+        for group in ([*learners, cheap] if cheap else learners)
+        for start in starts
+        for category in categories
+    ]
 
 
 def _run(
     archive: Archive,
     forecasters: dict[str, Forecaster],
-    category: str,
     seed: int,
     always: frozenset[str],
     job: _Job,
 ) -> _Outcome:
     fitted: dict[str, FittedForecaster] = {}
+    category = job.category
     outcome = _Outcome(job, {name: [] for name in job.names}, {name: [] for name in job.names}, [])
     for step, fold in enumerate(job.folds):
         history = archive.at(fold.cutoff, target=category)

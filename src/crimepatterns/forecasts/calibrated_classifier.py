@@ -87,9 +87,10 @@ def fit_calibration(raw: NDArray[np.floating], counts: NDArray[np.integer]) -> t
         mean = np.exp(np.clip(intercept + slope * predictor, -30.0, 10.0))
         miss = observed - mean
         pull = _PRIOR_STRENGTH * np.array([intercept, slope - 1.0])
-        gradient = np.array([miss.sum(), miss @ predictor]) - pull
+        # Sums, not dot products: the latter round differently with the number of threads.
+        gradient = np.array([miss.sum(), (miss * predictor).sum()]) - pull
         weighted = mean * predictor
-        curvature = np.array([[mean.sum(), weighted.sum()], [weighted.sum(), weighted @ predictor]])
+        curvature = np.array([[mean.sum(), weighted.sum()], [weighted.sum(), (weighted * predictor).sum()]])
         step = np.linalg.solve(curvature + _PRIOR_STRENGTH * np.eye(2), gradient)
         step *= min(1.0, 0.5 / max(float(np.abs(step).max()), 1e-12))
         intercept, slope = intercept + float(step[0]), slope + float(step[1])

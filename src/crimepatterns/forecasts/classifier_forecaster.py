@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from crimepatterns.domain.forecast import Forecast
 from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
-from crimepatterns.domain.protocols import FittedForecaster
+from crimepatterns.domain.protocols import Executor, FittedForecaster
 from crimepatterns.errors import ForecastError
 from crimepatterns.features.design import Design, known_context, predictor_categories
 from crimepatterns.features.rows import Rows
 from crimepatterns.forecasts.predictive import forecast_from_mean, period_lengths
 from crimepatterns.forecasts.shrunk_count import ShrunkCount
-from crimepatterns.forecasts.threads import limited_threads
+from crimepatterns.forecasts.threads import one_thread
 from crimepatterns.forecasts.tuning import Build, Tuning, tune
 
 __all__ = ["ClassifierForecaster", "FittedClassifier"]
@@ -55,7 +55,9 @@ class ClassifierForecaster:
     recent_days : int
         For the stand-in.
     jobs : int
-        Threads for fitting.
+        Threads of one fit, where the classifier knows a use for them.
+    executor : Executor, optional
+        Runs the candidates of tuning apart; leave it out where whole fits are run apart.
     """
 
     name: str
@@ -69,6 +71,7 @@ class ClassifierForecaster:
     tuning_folds: int = 3
     recent_days: int = 90
     jobs: int = 2
+    executor: Executor | None = field(default=None, repr=False)
 
     def fit(self, history: History, *, rng: np.random.Generator) -> FittedForecaster:
         """Learn from `history`; see the class for what happens with little of it."""
@@ -89,7 +92,7 @@ class ClassifierForecaster:
             return self._stand_in(history, rng, "every cell has the same outcome in every period")
         tuning = self._tune(features, outcome, rows.periods, rng)
         model = self.build(tuning.settings, rows=len(rows), seed=int(rng.integers(2**31 - 1)), jobs=self.jobs)
-        with limited_threads(self.jobs):
+        with one_thread():
             model.fit(features, outcome.astype(np.int64))
         if hasattr(model, "n_jobs"):
             # Threads add up trees in whatever order they finish; one thread gives the same bits every time.
@@ -132,6 +135,7 @@ class ClassifierForecaster:
             rng=rng,
             jobs=self.jobs,
             max_rows=max(1_000, self.max_rows // 8),
+            executor=self.executor,
         )
 
     def _stand_in(self, history: History, rng: np.random.Generator, reason: str) -> FittedForecaster:
@@ -175,7 +179,7 @@ class FittedClassifier:
 
     def chance(self, features: pd.DataFrame) -> NDArray[np.float64]:
         """Calibrated chance of at least one incident per row of features, shape (n_rows,)."""
-        with limited_threads(1):
+        with one_thread():
             chance: NDArray[np.float64] = self.pipeline.predict_proba(features)[:, 1]
         return chance
 
@@ -249,7 +253,7 @@ def _pipeline(model: Any, design: Design, later: Rows, columns: list[str]) -> An
     from crimepatterns.forecasts.calibrated_classifier import CalibratedClassifier, fit_calibration
 
     features = design.rows(later)
-    with limited_threads(1):
+    with one_thread():
         raw = model.predict_proba(features)[:, 1]
     intercept, slope = fit_calibration(raw, design.outcomes(later))
     choose = ColumnTransformer(

@@ -14,7 +14,10 @@ from crimepatterns.forecasts.shrunk_count import ShrunkCount
 
 __all__ = ["BASELINES", "CLASSIFIERS", "FORECASTERS", "OPTIONS", "make_forecaster"]
 
-_LEARNING = ("train_periods", "max_rows", "tuning_candidates", "tuning_folds", "recent_days", "jobs", "settings")
+_LEARNING = (
+    *("train_periods", "max_rows", "tuning_candidates", "tuning_folds", "recent_days"),
+    *("jobs", "executor", "settings"),
+)
 
 
 def _kde(*, kde_bandwidth_m: float = 250.0, **options: Any) -> Kde:
@@ -45,7 +48,7 @@ BASELINES: frozenset[str] = frozenset(FORECASTERS) - CLASSIFIERS
 """Forecasters that every other one is set beside; cheap enough to fit at each origin."""
 
 OPTIONS: frozenset[str] = frozenset(option for _, options in _MAKERS.values() for option in options)
-"""Every option some forecaster takes; named as in the settings under ``forecast``, beside ``jobs`` and ``settings``."""
+"""Every option some forecaster takes: settings under ``forecast``, and ``jobs``, ``executor`` and ``settings``."""
 
 
 def make_forecaster(name: str, **options: Any) -> Forecaster:

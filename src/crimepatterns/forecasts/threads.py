@@ -1,14 +1,17 @@
-"""How many threads a learner may use: spinning threads on a busy machine cost more than they bring."""
+"""OpenMP threads wait for one another by spinning: on a busy machine two of them take many times as long as one."""
 
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ["limited_threads"]
+__all__ = ["one_thread"]
 
 
-def limited_threads(count: int) -> AbstractContextManager[Any]:
-    """Let OpenMP code, such as histogram boosting, use at most `count` threads inside the block."""
+def one_thread() -> AbstractContextManager[Any]:
+    """Let OpenMP code, such as histogram boosting, use one thread inside the block.
+
+    Cores are used by running several fits at the same time, see `crimepatterns.execution`.
+    """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    limits: AbstractContextManager[Any] = threadpool_limits(limits=count, user_api="openmp")
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="openmp")
     return limits

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crimepatterns.domain.protocols import Executor
 from crimepatterns.forecasts.probability_scores import log_loss
-from crimepatterns.forecasts.threads import limited_threads
+from crimepatterns.forecasts.threads import one_thread
 
 __all__ = ["Tuning", "time_blocks", "tune"]
 
@@ -50,6 +52,7 @@ def tune(
     trial: Mapping[str, Any] = MappingProxyType({}),
     jobs: int = 1,
     max_rows: int = 50_000,
+    executor: Executor | None = None,
 ) -> Tuning:
     """Try settings on rolling folds: learn from earlier periods, score the log loss on the block that follows.
 
@@ -68,9 +71,11 @@ def tune(
     trial : mapping
         Settings that replace those of each candidate here, such as fewer trees.
     jobs : int
-        Threads.
+        Threads of one fit, where the classifier knows a use for them.
     max_rows : int
         Rows per fold to learn from, and half as many to score, drawn at random.
+    executor : Executor, optional
+        Runs candidates and folds apart; in this process where it is left out.
 
     Returns
     -------
@@ -86,13 +91,10 @@ def tune(
         for start, end in usable
     ]
     seed = int(rng.integers(2**31 - 1))
-    scores = np.empty((len(candidates), len(usable)))
-    for i, settings in enumerate(candidates):
-        for j, (learn, check) in enumerate(samples):
-            model = build({**settings, **trial}, rows=len(learn), seed=seed, jobs=jobs)
-            with limited_threads(jobs):
-                model.fit(features.iloc[learn], outcome[learn])
-                scores[i, j] = log_loss(model.predict_proba(features.iloc[check])[:, 1], outcome[check])
+    trials = [_Trial({**settings, **trial}, learn, check) for settings in candidates for learn, check in samples]
+    work = partial(_score, features, outcome, build, seed, jobs)
+    found = map(work, trials) if executor is None else executor.map(work, trials)
+    scores = np.array(list(found)).reshape(len(candidates), len(usable))
     table = pd.DataFrame(
         {
             "candidate": [dict(settings) for settings in candidates],
@@ -118,6 +120,28 @@ def time_blocks(first: int, last: int, *, folds: int) -> list[tuple[int, int]]:
     if length >= 1:
         return [(last - length * (folds - i), last - length * (folds - i - 1)) for i in range(folds)]
     return [(last - 1, last)] if last - first >= 2 else []
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """One candidate on one fold."""
+
+    settings: Mapping[str, Any]
+    learn: NDArray[np.int64]
+    check: NDArray[np.int64]
+
+
+def _score(
+    features: pd.DataFrame, outcome: NDArray[np.bool_], build: Build, seed: int, jobs: int, one: _Trial
+) -> float:
+    """Learn and return the log loss."""
+    model = build(one.settings, rows=len(one.learn), seed=seed, jobs=jobs)
+    with one_thread():
+        model.fit(features.iloc[one.learn], outcome[one.learn])
+        if hasattr(model, "n_jobs"):
+            # Threads add up trees in whatever order they finish; one thread gives the same bits every time.
+            model.n_jobs = 1
+        return float(log_loss(model.predict_proba(features.iloc[one.check])[:, 1], outcome[one.check]))
 
 
 def _both_kinds(outcome: NDArray[np.bool_], periods: NDArray[np.int64], block: tuple[int, int]) -> bool:

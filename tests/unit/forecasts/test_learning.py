@@ -131,3 +131,16 @@ def test_one_candidate_is_taken_untried() -> None:
     )
     assert found.settings == {"depth": 3}
     assert found.table.empty
+
+
+def test_calibration_does_not_depend_on_the_number_of_threads() -> None:
+    from threadpoolctl import threadpool_limits
+
+    rng = np.random.default_rng(4)
+    raw = rng.uniform(0.001, 0.4, 60_000)
+    counts = rng.poisson(raw)
+    found = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(limits=threads):
+            found.append(fit_calibration(raw, counts))
+    assert len(set(found)) == 1
