@@ -121,7 +121,7 @@ def refuse_audit_columns(
     AuditColumnError
         Naming every refused column.
     """
-    refused = [name for name in names if roles.get(name) == "audit" or is_audit_name(name)]
+    refused = [name for name in names if roles.get(name, "").strip().casefold() == "audit" or is_audit_name(name)]
     if refused:
         raise AuditColumnError(
             f"Columns {refused} must not become {purpose}: race, ethnicity, religion, nationality and income, and "

@@ -51,7 +51,7 @@ def test_names_about_places_pass(name: str) -> None:
 
 def test_a_role_is_refused_whatever_the_name_and_every_column_is_named() -> None:
     with pytest.raises(AuditColumnError, match=r"\['v1', 'race'\] must not become a covariate"):
-        refuse_audit_columns(["v1", "bars", "race"], {"v1": "audit", "bars": "feature"}, purpose="a covariate")
+        refuse_audit_columns(["v1", "bars", "race"], {"v1": " Audit", "bars": "feature"}, purpose="a covariate")
     assert issubclass(AuditColumnError, ForecastError)
 
 

@@ -91,8 +91,10 @@ def test_audit_columns_cannot_be_covariates_by_name(name: str) -> None:
 def test_audit_columns_cannot_be_covariates_by_role() -> None:
     with pytest.raises(AuditColumnError, match="v1"):
         covariate("v1", role="audit")
-    with pytest.raises(DomainError, match="role must be 'feature'"):
+    with pytest.raises(AuditColumnError, match="v1"):
         covariate("v1", role="Audit ")
+    with pytest.raises(DomainError, match="role must be 'feature'"):
+        covariate("v1", role="context")
 
 
 def test_impossible_covariates_are_refused() -> None:
