@@ -115,7 +115,7 @@ def run_crimepatterns(folder: Path, rows: int) -> dict[str, Any]:
     from crimepatterns.domain.grid import Grid
     from crimepatterns.domain.periods import Periods
     from crimepatterns.store.areas import read_study_area
-    from crimepatterns.store.incidents import count_cells
+    from crimepatterns.store.cell_counts import count_cells
     from crimepatterns.store.layout import Layout
 
     facts = json.loads((folder / "city.json").read_text())

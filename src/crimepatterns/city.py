@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -24,6 +25,7 @@ from crimepatterns.store.areas import read_study_area
 from crimepatterns.store.context_layers import read_context_layer
 from crimepatterns.store.incidents import read_incidents
 from crimepatterns.store.layout import Layout
+from crimepatterns.store.snapshots import pinned
 
 __all__ = ["City", "build_grid"]
 
@@ -50,14 +52,20 @@ class City:
         return Layout(self.settings.root, self.settings.city)
 
     @cached_property
+    def _version(self) -> Path:
+        """The version of the cleaned data that is current at the first look: area and incidents are of the same one."""
+        return pinned(self.layout.processed)
+
+    @cached_property
     def area(self) -> StudyArea:
         """The study area that cleaning fixed."""
-        return read_study_area(self.layout.study_area)
+        return read_study_area(self._version / self.layout.study_area.name)
 
     @cached_property
     def incidents(self) -> Incidents:
         """All cleaned incidents."""
-        return read_incidents(self.layout.incidents, self.area)
+        folder = self._version / self.layout.incidents.name
+        return read_incidents(folder if folder.exists() else self.layout.incidents, self.area)
 
     @cached_property
     def grid(self) -> Grid:

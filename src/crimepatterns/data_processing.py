@@ -6,8 +6,8 @@ from typing import Any
 
 from crimepatterns.cleaning.schema import ColumnMap
 from crimepatterns.cleaning_run.account import relative
+from crimepatterns.cleaning_run.cleaning import clean
 from crimepatterns.cleaning_run.forgetting import forget
-from crimepatterns.cleaning_run.full import clean
 from crimepatterns.cleaning_run.opening import boundary_box, synthetic_city
 from crimepatterns.config import Settings
 from crimepatterns.config.values import expand_variables

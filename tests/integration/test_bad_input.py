@@ -95,4 +95,5 @@ def fingerprint(folder: Path) -> dict[str, bytes]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    return [name for _, folders, files in os.walk(folder) for name in (*folders, *files) if name.startswith(".")]
+    names = [name for _, folders, files in os.walk(folder) for name in (*folders, *files)]
+    return [name for name in names if name.endswith((".part", ".link", ".scratch"))]

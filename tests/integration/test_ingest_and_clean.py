@@ -16,14 +16,14 @@ import pytest
 import shapely
 
 from crimepatterns.city import City
-from crimepatterns.cleaning_run import full
+from crimepatterns.cleaning_run import cleaning
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.data_processing import clean, forget, ingest
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.panel import Panel
 from crimepatterns.domain.periods import Periods
 from crimepatterns.errors import ArtefactError, CrimePatternsError, MissingInputError
-from crimepatterns.store.incidents import count_cells
+from crimepatterns.store.cell_counts import count_cells
 
 PERSON = "Zsazsa Qx"
 
@@ -257,7 +257,7 @@ def test_a_crash_leaves_the_last_good_result(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(full, "cleaning_page", fail)
+    monkeypatch.setattr(cleaning, "cleaning_page", fail)
     with pytest.raises(KeyboardInterrupt):
         clean(settings)
     assert {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

@@ -41,7 +41,7 @@ def test_everything_is_there_after_a_run(small_city_run: Settings) -> None:
         layout.plan / "plan.geojson",
         layout.plan / "sheet.html",
     ):
-        assert path.is_file(), path
+        assert path.exists(), path
     assert list(layout.incidents.glob("year=*/month=*/*.parquet"))
     assert list(layout.patterns.glob("*/gi_star.parquet"))
     assert list(layout.forecasts.glob("*.parquet"))

@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["SeenBefore", "hash_numbers", "hash_text", "mix", "to_hex"]
+__all__ = ["hash_numbers", "hash_text", "mix", "to_hex"]
 
 Hashes = NDArray[np.uint64]
 
-_PREFIX_BITS = 24
 _NULL = np.uint64(0x9E3779B97F4A7C15)
 _HEX = np.array([f"{byte:02x}".encode() for byte in range(256)], dtype="S2").view(np.uint16)
 
@@ -68,53 +67,3 @@ def to_hex(hashes: Hashes) -> pa.StringArray:
     pairs = _HEX[hashes.astype(">u8").view(np.uint8)]
     offsets = np.arange(len(hashes) + 1, dtype=np.int32) * 16
     return pa.StringArray.from_buffers(len(hashes), pa.py_buffer(offsets), pa.py_buffer(pairs))
-
-
-class SeenBefore:
-    """Remembers fingerprints, eight bytes each, and tells for each new one how often it came before."""
-
-    def __init__(self) -> None:
-        self._runs: list[Hashes] = []
-        self._prefixes = np.zeros(1 << _PREFIX_BITS, dtype=bool)
-
-    def add(self, hashes: Hashes) -> NDArray[np.int64]:
-        """Count earlier occurrences of each fingerprint, in this call and before, and remember all of them.
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-            0 at the first occurrence.
-        """
-        # Only a fingerprint that shares its first bits with an earlier one, or is there twice in this call, can have
-        # come before; all others are new.
-        ordered = np.sort(hashes)
-        prefix = (hashes >> np.uint64(64 - _PREFIX_BITS)).astype(np.intp)
-        maybe = self._prefixes[prefix]
-        twice = ordered[1:][ordered[1:] == ordered[:-1]]
-        if twice.size:
-            maybe |= twice[np.minimum(np.searchsorted(twice, hashes), len(twice) - 1)] == hashes
-        counts = np.zeros(len(hashes), dtype=np.int64)
-        rows = np.flatnonzero(maybe)
-        counts[rows] = self._count(hashes[rows])
-        self._prefixes[prefix] = True
-        self._remember(ordered)
-        return counts
-
-    def _count(self, hashes: Hashes) -> NDArray[np.int64]:
-        order = np.argsort(hashes, kind="stable")
-        ordered = hashes[order]
-        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(ordered) else np.zeros(0, int)
-        before = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.append(starts, len(ordered))))
-        for run in self._runs:
-            before += np.searchsorted(run, ordered, side="right") - np.searchsorted(run, ordered)
-        counts = np.empty(len(hashes), dtype=np.int64)
-        counts[order] = before
-        return counts
-
-    def _remember(self, ordered: Hashes) -> None:
-        # Runs of falling size, merged when two are alike: few runs to search, and each value moves O(log n) times.
-        if len(ordered):
-            self._runs.append(ordered)
-        while len(self._runs) > 1 and len(self._runs[-1]) * 2 >= len(self._runs[-2]):
-            last = self._runs.pop()
-            self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]), kind="stable")

@@ -2,17 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crimepatterns.cleaning.engine import CleanBatch, Cleaner
-from crimepatterns.cleaning.output import area_counts
+from crimepatterns.cleaning.checking import CleanBatch, RowRules
+from crimepatterns.cleaning.engine import Cleaner
+from crimepatterns.cleaning.kept_facts import KeptFacts, kept_facts
+from crimepatterns.cleaning.output import area_counts, kept_columns
 from crimepatterns.cleaning.places import AreaMask, Projector
 from crimepatterns.cleaning.schema import FILE_COLUMN, ColumnMap, Reason, Rules, check_columns
+from crimepatterns.cleaning.seen import SeenBefore
 from crimepatterns.cleaning.tally import Tally
 from crimepatterns.cleaning.taxonomy import Taxonomy
 from crimepatterns.cleaning.versions import RecordVersions, columns_of, id_hashes, publisher_ids
@@ -43,6 +47,10 @@ class RawPart:
         Whether it lists, in its one column, ids of earlier rows that the publisher has withdrawn.
     column : callable, optional
         Starts a stream of the batches of one column, where that is cheaper than reading all of them.
+    pick : callable, optional
+        Reads rows by their numbers from 0, ascending, where that is cheaper than reading all of them.
+    latest : str, optional
+        The last civil day on which its incidents may have begun, where it is another than that of the rules.
     """
 
     name: str
@@ -53,6 +61,8 @@ class RawPart:
     replaces: bool = False
     withdraws: bool = False
     column: Callable[[str], Iterable[pa.Array]] | None = None
+    pick: Callable[[Sequence[int]], pa.RecordBatch] | None = None
+    latest: str | None = None
 
     def ids(self, name: str) -> Iterable[pa.Array]:
         """Read one column only."""
@@ -112,38 +122,67 @@ class CleaningJob:
         names = [name for part in self.tables for name in part.columns if name != self.unreadable]
         return [*dict.fromkeys(names), self.unreadable]
 
-    def run(self, area: StudyArea | None) -> Iterator[tuple[RawPart, CleanBatch]]:
-        """Clean all tables in order; without an area only times and categories are checked."""
-        if area is None:
-            yield from self._run(None, None)
-        else:
-            yield from self._run(Projector(self.rules.coordinates_crs, area.crs), AreaMask(area.polygon))
+    def run(
+        self,
+        area: StudyArea | None,
+        *,
+        seen: SeenBefore | None = None,
+        first: int = 0,
+        versions: RecordVersions | None = None,
+    ) -> Iterator[tuple[RawPart, CleanBatch]]:
+        """Clean tables in order; without an area only times and categories are checked.
+
+        Parameters
+        ----------
+        area : StudyArea or None
+        seen : SeenBefore, optional
+            Rows of the tables before the first; by default there are none.
+        first : int
+            Number of the part to begin with.
+        versions : RecordVersions, optional
+            What `versions` answers for the same first part, where that is known already.
+        """
+        if seen is None:
+            seen = SeenBefore(expected=self.rows)
+        projector = None if area is None else Projector(self.rules.coordinates_crs, area.crs)
+        mask = None if area is None else AreaMask(area.polygon)
+        yield from self._run(projector, mask, seen, first, self.versions(first=first) if versions is None else versions)
 
     def sample_places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return longitude and latitude of all rows that have them, or of every k-th where there are very many."""
         every = max(1, self.rows // _SAMPLE)
         found = [np.empty((0, 2))]
-        for _, batch in self._run(Projector(self.rules.coordinates_crs, "EPSG:4326"), None):
+        for _, batch in self._run(Projector(self.rules.coordinates_crs, "EPSG:4326"), None, None, 0, None):
             if batch.places is not None:
                 good = np.flatnonzero(batch.places.reason == Reason.KEPT)[::every]
                 found.append(np.column_stack([batch.places.x[good], batch.places.y[good]]))
         places = np.concatenate(found)
         return places[:, 0], places[:, 1]
 
-    def count_areas(self) -> tuple[Tally, Counter[tuple[str, str, str]]]:
-        """Count by area, month and category: what a file without coordinates still allows."""
-        tally, counts = Tally(self.taxonomy), Counter[tuple[str, str, str]]()
+    def count_areas(self) -> tuple[dict[str, Any], Counter[tuple[str, str, str]]]:
+        """Count by area, month and category: what a file without coordinates still allows.
+
+        Returns
+        -------
+        account : dict
+            As of `Tally.report`.
+        counts : Counter of (area, month, category)
+        """
+        tally, counts, kept = Tally(self.taxonomy), Counter[tuple[str, str, str]](), KeptFacts()
         for _, batch in self.run(None):
             tally.add(batch)
             counts.update(area_counts(batch))
-        return tally, counts
+            kept += kept_facts([kept_columns(batch)], self.rules.timezone)
+        return tally.report(kept, None), counts
 
-    def rows_named(self, ids: Sequence[str], area: StudyArea | None) -> list[list[NDArray[np.bool_]]]:
+    def rows_named(
+        self, ids: Sequence[str], area: StudyArea | None, *, seen: SeenBefore | None = None
+    ) -> list[list[NDArray[np.bool_]]]:
         """Tell for each batch of each part which rows carry one of the ids."""
         wanted = pa.array(sorted(set(ids)), pa.string())
         marks: list[list[NDArray[np.bool_]]] = [[] for _ in self.parts]
         place = {id(part): i for i, part in enumerate(self.parts)}
-        for part, batch in self.run(area):
+        for part, batch in self.run(area, seen=seen):
             marks[place[id(part)]].append(np.asarray(pc.is_in(batch.ids, wanted)))
         for part in self.parts:
             if part.withdraws:
@@ -151,39 +190,60 @@ class CleaningJob:
                 marks[place[id(part)]] += [np.asarray(pc.is_in(publisher_ids(column), wanted)) for column in listed]
         return marks
 
-    def versions(self) -> RecordVersions | None:
-        """Collect what later tables say about records of earlier ones; None where they say nothing."""
-        name = self.columns.id
-        saying = [(i, part) for i, part in enumerate(self.parts) if part.replaces or part.withdraws]
-        if name is None or not saying:
-            return None
+    def versions(self, *, first: int = 0) -> RecordVersions:
+        """Collect what parts say about records of earlier ones, from the part with number `first` on."""
+        saying = [(i, part) for i, part in enumerate(self.parts) if i >= first and (part.replaces or part.withdraws)]
         return RecordVersions.gather(
-            (i, id_hashes(part.ids(name)), Reason.WITHDRAWN if part.withdraws else Reason.SUPERSEDED)
+            (i, id_hashes(part.ids(str(self.columns.id))), Reason.WITHDRAWN if part.withdraws else Reason.SUPERSEDED)
             for i, part in saying
         )
 
-    def _run(self, projector: Projector | None, mask: AreaMask | None) -> Iterator[tuple[RawPart, CleanBatch]]:
-        cleaner = Cleaner(
-            self.columns,
-            self.rules,
-            self.taxonomy,
-            projector=projector,
-            mask=mask,
-            unreadable=self.unreadable,
-            versions=self.versions(),
-        )
-        for i, part in enumerate(self.parts):
-            if not part.withdraws:
-                for batch in cleaner.run(self._batches(part), table=i, workers=self.workers):
-                    yield part, batch
+    def raw_rows(self, number: int, rows: Sequence[int]) -> pa.RecordBatch:
+        """Read rows of one table by their numbers from 0, ascending."""
+        part = self.parts[number]
+        if part.pick is not None:
+            return part.pick(rows)
+        wanted, found, first = np.asarray(rows), [], 0
+        for batch in self.batches(part):
+            inside = wanted[(wanted >= first) & (wanted < first + batch.num_rows)] - first
+            if inside.size:
+                found.append(batch.take(pa.array(inside)))
+            first += batch.num_rows
+        return pa.concat_batches(found)
 
-    def _batches(self, part: RawPart) -> Iterator[pa.RecordBatch]:
+    def ids_of(self, raw: pa.RecordBatch) -> pa.Array:
+        """Return the publisher's ids of raw rows."""
+        return publisher_ids(raw.column(str(self.columns.id)))
+
+    def rules_of(self, number: int, projector: Projector | None, mask: AreaMask | None) -> RowRules:
+        """Return the rules of one table."""
+        part = self.parts[number]
+        rules = self.rules if part.latest is None else replace(self.rules, latest=part.latest)
+        return RowRules(self.columns, rules, self.taxonomy, projector, mask, self.unreadable, number)
+
+    def batches(self, part: RawPart) -> Iterator[pa.RecordBatch]:
+        """Read a table, with the column that names it where that is mapped."""
         for batch in part.read():
             if FILE_COLUMN in self.columns.used:
                 names = pa.array([part.name] * batch.num_rows, pa.string())
                 yield batch.append_column(FILE_COLUMN, names)
             else:
                 yield batch
+
+    def _run(
+        self,
+        projector: Projector | None,
+        mask: AreaMask | None,
+        seen: SeenBefore | None,
+        first: int,
+        versions: RecordVersions | None,
+    ) -> Iterator[tuple[RawPart, CleanBatch]]:
+        cleaner = Cleaner(seen, workers=self.workers)
+        for number, part in enumerate(self.parts):
+            if number >= first and not part.withdraws:
+                rules = replace(self.rules_of(number, projector, mask), versions=versions)
+                for batch in cleaner.run(rules, self.batches(part)):
+                    yield part, batch
 
 
 def _check_id(columns: ColumnMap, part: RawPart) -> None:

@@ -7,12 +7,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crimepatterns.cleaning.engine import CleanBatch
+from crimepatterns.cleaning.checking import CleanBatch
 from crimepatterns.cleaning.schema import REASONS, ColumnMap, Reason
 from crimepatterns.cleaning.values import as_text
 from crimepatterns.domain.incidents import DISCOVERY, INCIDENT_COLUMNS, TIME_PRECISION
 
-__all__ = ["area_counts", "further_columns", "incident_rows", "rejected_rows", "rejected_schema"]
+__all__ = [
+    "area_counts",
+    "further_columns",
+    "incident_rows",
+    "kept_columns",
+    "reason_codes",
+    "reason_words",
+    "rejected_batch",
+    "rejected_rows",
+    "rejected_schema",
+]
 
 _UTC = pa.timestamp("us", tz="UTC")
 _WORDS = pa.array([REASONS[reason] for reason in Reason], pa.string())
@@ -33,30 +43,43 @@ def incident_rows(batch: CleanBatch, schema: pa.Schema, *, source: str) -> tuple
     """
     if batch.places is None:
         raise ValueError("A batch without places has no incident rows.")
-    kept = np.flatnonzero(batch.reason == Reason.KEPT)
-    months = batch.spans.wall[kept].view("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    spans, places = batch.spans, batch.places
+    ready = {
+        "id": batch.ids,
+        "occurred_from": pa.array(spans.start).view(_UTC),
+        "occurred_until": pa.array(spans.end).view(_UTC),
+        "known_at": pa.array(spans.known).view(_UTC),
+        "time_precision": _coded(spans.precision, TIME_PRECISION),
+        "category": batch.category,
+        "offence": _words(batch.offence),
+        "discovery": _coded(batch.discovery, DISCOVERY),
+        "source": _coded(np.zeros(len(batch), dtype=np.int8), (source,)),
+        "x": pa.array(places.x),
+        "y": pa.array(places.y),
+        **dict(zip(schema.names[len(INCIDENT_COLUMNS) : -1], batch.further.values(), strict=True)),
+    }
+    kept = batch.reason == Reason.KEPT
+    rows = pa.record_batch([ready[name] for name in schema.names[:-1]], schema=schema.remove(len(schema) - 1))
+    months = batch.months
+    if not kept.all():
+        rows, months = rows.filter(pa.array(kept)), months[kept]
     if (months[1:] < months[:-1]).any():
         order = np.argsort(months, kind="stable")
-        kept, months = kept[order], months[order]
-    rows, spans, places = pa.array(kept), batch.spans, batch.places
-    x, y = places.x[kept], places.y[kept]
-    ready = {
-        "id": batch.ids.take(rows),
-        "occurred_from": pa.array(spans.start[kept]).view(_UTC),
-        "occurred_until": pa.array(spans.end[kept]).view(_UTC),
-        "known_at": pa.array(spans.known[kept]).view(_UTC),
-        "time_precision": _coded(spans.precision[kept], TIME_PRECISION),
-        "category": batch.category.take(rows),
-        "offence": _words(batch.offence.take(rows)),
-        "discovery": _coded(batch.discovery[kept], DISCOVERY),
-        "source": _coded(np.zeros(len(kept), dtype=np.int8), (source,)),
-        "x": pa.array(x),
-        "y": pa.array(y),
-        "geometry": point_wkb(x, y),
+        rows, months = rows.take(pa.array(order)), months[order]
+    points = point_wkb(rows.column("x").to_numpy(), rows.column("y").to_numpy())
+    return pa.record_batch([*rows.columns, points], schema=schema), months
+
+
+def kept_columns(batch: CleanBatch) -> pa.RecordBatch:
+    """Return what `kept_facts` counts of the kept rows, for batches without places."""
+    columns = {
+        "occurred_from": pa.array(batch.spans.start).view(_UTC),
+        "occurred_until": pa.array(batch.spans.end).view(_UTC),
+        "time_precision": _coded(batch.spans.precision, TIME_PRECISION),
+        "category": batch.category,
+        "discovery": _coded(batch.discovery, DISCOVERY),
     }
-    further = dict(zip(schema.names[len(INCIDENT_COLUMNS) : -1], batch.further.values(), strict=True))
-    ready |= {name: column.take(rows) for name, column in further.items()}
-    return pa.record_batch([ready[name] for name in schema.names], schema=schema), months
+    return pa.record_batch(columns).filter(pa.array(batch.reason == Reason.KEPT))
 
 
 def point_wkb(x: NDArray[np.float64], y: NDArray[np.float64]) -> pa.Array:
@@ -82,16 +105,41 @@ def rejected_rows(batch: CleanBatch, schema: pa.Schema, columns: list[str], *, s
     gone = np.flatnonzero(batch.reason != Reason.KEPT)
     if not gone.size:
         return None
-    part = batch.raw.take(pa.array(gone))
-    texts = {name: as_text(column) for name, column in zip(part.schema.names, part.columns, strict=True)}
+    rows = pa.array(gone)
+    raw, ids = batch.raw.take(rows), batch.ids.take(rows)
+    return rejected_batch(raw, gone + batch.first_row, ids, batch.reason[gone], schema, columns, source=source)
+
+
+def rejected_batch(
+    raw: pa.RecordBatch,
+    rows: NDArray[np.int64],
+    ids: pa.Array,
+    reasons: NDArray[np.int8],
+    schema: pa.Schema,
+    columns: list[str],
+    *,
+    source: str,
+) -> pa.RecordBatch:
+    """Put together rows of the table of rejected rows, shape (n,) each; `rows` are their numbers from 1."""
+    texts = {name: as_text(column) for name, column in zip(raw.schema.names, raw.columns, strict=True)}
     values = [
-        pa.array([source] * len(gone), pa.string()),
-        pa.array(gone + batch.first_row),
-        batch.ids.take(pa.array(gone)),
-        _WORDS.take(pa.array(batch.reason[gone])),
-        *[texts.get(name, pa.nulls(len(gone), pa.string())) for name in columns],
+        pa.array([source] * len(rows), pa.string()),
+        pa.array(rows, pa.int64()),
+        ids,
+        reason_words(reasons),
+        *[texts.get(name, pa.nulls(len(rows), pa.string())) for name in columns],
     ]
     return pa.record_batch(values, schema=schema)
+
+
+def reason_words(reasons: NDArray[np.int8]) -> pa.Array:
+    """Write reasons as the table of rejected rows does."""
+    return _WORDS.take(pa.array(reasons))
+
+
+def reason_codes(words: pa.Array) -> NDArray[np.int8]:
+    """Read reasons as the table of rejected rows writes them."""
+    return np.asarray(pc.index_in(words, _WORDS), dtype=np.int8)
 
 
 def area_counts(batch: CleanBatch) -> Counter[tuple[str, str, str]]:

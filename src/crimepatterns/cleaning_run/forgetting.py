@@ -1,13 +1,12 @@
 """Erase records from raw copies and cleaned incidents."""
 
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from crimepatterns.cleaning_run.account import relative
-from crimepatterns.cleaning_run.full import EXPORT, clean
+from crimepatterns.cleaning_run.cleaning import EXPORT, clean
 from crimepatterns.cleaning_run.opening import find_study_area, open_job
 from crimepatterns.config import Settings
 from crimepatterns.errors import CrimePatternsError
@@ -16,6 +15,7 @@ from crimepatterns.sources.raw_copy import as_text_batch
 from crimepatterns.store.areas import read_study_area
 from crimepatterns.store.layout import Layout
 from crimepatterns.store.raw import RawEntry, RawStore
+from crimepatterns.store.snapshots import Snapshots
 
 __all__ = ["forget"]
 
@@ -46,12 +46,14 @@ def forget(settings: Settings, ids: Sequence[str]) -> dict[str, Any]:
         erased += _erase(settings, layout, store, entries, ids)
     # What an unfinished pull has fetched may hold it as well.
     discard_pending(store)
-    if erased and layout.processed.exists():
+    snapshots = Snapshots(layout.processed)
+    if erased and snapshots.current is not None:
         try:
             clean(settings, csv=with_csv)
         except CrimePatternsError:
-            shutil.rmtree(layout.processed)
+            snapshots.remove()
             raise
+        snapshots.forget_earlier()
     return {"asked": len(set(ids)), "erased_rows": erased, "outputs": [relative(layout, store.manifest)]}
 
 

@@ -1,12 +1,14 @@
 """What cleaning starts from: the raw copies of a city as tables, its rules, and its study area."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pyarrow as pa
 
 from crimepatterns.cleaning.boundary import area_around, area_from_polygons
 from crimepatterns.cleaning.job import CleaningJob, RawPart
@@ -18,9 +20,9 @@ from crimepatterns.errors import StudyAreaError
 from crimepatterns.sources.local_file import UNREADABLE, read_file
 from crimepatterns.sources.registry import open_source
 from crimepatterns.store.layout import Layout
-from crimepatterns.store.raw import RawEntry, RawStore, read_column
+from crimepatterns.store.raw import RawEntry, RawStore, read_column, read_rows
 
-__all__ = ["boundary_box", "find_study_area", "open_job", "synthetic_city"]
+__all__ = ["area_is_drawn", "boundary_box", "find_study_area", "open_job", "synthetic_city"]
 
 
 def open_job(settings: Settings, layout: Layout, entries: Sequence[RawEntry]) -> tuple[CleaningJob, StudyArea | None]:
@@ -34,9 +36,16 @@ def open_job(settings: Settings, layout: Layout, entries: Sequence[RawEntry]) ->
         columns, area = ColumnMap(**city.columns), city.area
         taxonomy = replace(taxonomy, mapping=city.taxonomy)
     store = RawStore(layout.raw)
-    parts = [_part(store, entry) for entry in entries]
+    # Nothing can have happened after it was fetched; that holds for each raw copy by itself.
+    own_latest = settings.cleaning.latest is None
+    parts = [_part(store, entry, latest=entry.fetched_at[:10] if own_latest else None) for entry in entries]
     rules = Rules(timezone=settings.timezone, **cleaning)
     return CleaningJob(parts, columns, rules, taxonomy, UNREADABLE, settings.workers), area
+
+
+def area_is_drawn(settings: Settings) -> bool:
+    """Tell whether the study area is drawn around the incidents, so that more of them change it."""
+    return settings.source.kind != "synthetic" and settings.study_area.boundary is None
 
 
 def find_study_area(settings: Settings, job: CleaningJob) -> StudyArea:
@@ -107,16 +116,21 @@ def synthetic_city(settings: Settings) -> Any:
     )
 
 
-def _part(store: RawStore, entry: RawEntry) -> RawPart:
-    path = store.path_of(entry)
-    read = partial(read_file, path, format=entry.format, **entry.reading)
+def _part(store: RawStore, entry: RawEntry, *, latest: str | None) -> RawPart:
+    path, packed = store.path_of(entry), entry.format == "parquet"
     return RawPart(
         entry.source_name,
         entry.columns,
         entry.dropped_columns,
         entry.rows,
-        lambda: read().batches,
+        partial(_batches, path, entry.format, dict(entry.reading)),
         replaces=entry.replaces,
         withdraws=entry.withdraws,
-        column=partial(read_column, path) if entry.format == "parquet" else None,
+        column=partial(read_column, path) if packed else None,
+        pick=partial(read_rows, path) if packed else None,
+        latest=latest,
     )
+
+
+def _batches(path: Path, kind: str, reading: Mapping[str, Any]) -> Iterable[pa.RecordBatch]:
+    return read_file(path, format=kind, **reading).batches

@@ -16,6 +16,7 @@ from crimepatterns.operations.locking import city_lock
 from crimepatterns.operations.stages import STAGES, Stage, stage_named
 from crimepatterns.store.atomic import read_json, write_json
 from crimepatterns.store.layout import Layout
+from crimepatterns.store.raw import RawStore
 from crimepatterns.version import __version__
 
 __all__ = ["StageOutcome", "run_all", "run_stage", "stage_manifest"]
@@ -128,9 +129,10 @@ def _run(
         return StageOutcome(stage.name, skipped=True, seconds=before["seconds"], summary=before["summary"])
     progress(stage.purpose, 0, None)
     began = time.monotonic()
-    summary = stage.function()(settings, progress=progress, **dict(stage.options), **options)
+    anew = {stage.anew: True} if force and stage.anew else {}
+    summary = stage.function()(settings, progress=progress, **dict(stage.options), **options, **anew)
     seconds = round(time.monotonic() - began, 2)
-    outputs = fingerprint(layout.root, stage.outputs(layout))
+    outputs = fingerprint(layout.root, stage.outputs(layout), known=before["outputs"] if before is not None else None)
     write_json(
         layout.stages / f"{stage.name}.json",
         {
@@ -174,7 +176,9 @@ def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
         "context": _context_files(settings),
     }.get(stage.name, ())
     if own:
-        inputs["files"] = digest_files(sorted({found for path in own for found in _matches(Path(path))}))
+        digests = RawStore(Layout(settings.root, settings.city).raw).digests
+        found = sorted({match for path in own for match in _matches(Path(path))})
+        inputs["files"] = digest_files(found, digest=digests.digest)
     return inputs
 
 

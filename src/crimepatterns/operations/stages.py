@@ -34,6 +34,8 @@ class Stage:
         Keyword arguments for the function.
     optional : tuple of str
         Stages whose results it reads if they are there.
+    anew : str
+        Keyword argument by which the function does all its work anew, for one that builds on its earlier result.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Stage:
     outputs: Callable[[Layout], tuple[Path, ...]]
     options: tuple[tuple[str, Any], ...] = ()
     optional: tuple[str, ...] = ()
+    anew: str = ""
 
     def function(self) -> Callable[..., dict[str, Any]]:
         """Import the stage's function."""
@@ -76,6 +79,7 @@ STAGES: tuple[Stage, ...] = (
         _CLEANING,
         ("ingest",),
         lambda layout: (layout.processed,),
+        anew="rebuild",
     ),
     Stage(
         "context",

@@ -12,7 +12,7 @@ from crimepatterns.domain.protocols import RawTable
 from crimepatterns.errors import ConfigError
 from crimepatterns.sources.local_file import UNREADABLE, LocalFiles, file_format
 from crimepatterns.sources.personal import personal_columns
-from crimepatterns.store.raw import RawEntry, RawStore, copy_bytes, file_digest, write_batches
+from crimepatterns.store.raw import RawEntry, RawStore, copy_bytes, write_batches
 
 __all__ = ["as_text_batch", "columns_to_drop", "copy_file", "copy_table"]
 
@@ -57,7 +57,7 @@ def copy_file(
     table = source.read(path)
     names = [name for name in table.columns if name != UNREADABLE]
     dropped = columns_to_drop(names, keep_columns=keep_columns, mapped=mapped or {})
-    digest = file_digest(path)
+    digest = store.digests.digest(path)
     reading = {"delimiter": source.delimiter, "encoding": source.encoding, "sheet": source.sheet}
     known = store.find(digest, dropped, reading)
     if known is not None:

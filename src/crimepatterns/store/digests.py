@@ -1,12 +1,19 @@
 """Digests by which a result names the data it rests on."""
 
 import hashlib
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["incidents_digest", "sha256_bytes", "sha256_file"]
+from crimepatterns.errors import ArtefactError
+from crimepatterns.store.atomic import read_json, write_json
+
+__all__ = ["KnownDigests", "incidents_digest", "sha256_bytes", "sha256_file"]
+
+_SETTLED_NS = 2_000_000_000
 
 _COLUMNS = ["id", "occurred_from", "known_at", "category", "x", "y"]
 
@@ -25,4 +32,46 @@ def sha256_bytes(content: bytes) -> str:
 
 def sha256_file(path: Path) -> str:
     """Digest the content of a file; 64 hex digits."""
-    return sha256_bytes(path.read_bytes())
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@dataclass
+class KnownDigests:
+    """Digests of the user's files, so that large ones are read again only when they have changed.
+
+    A file is taken as unchanged while place on disk, size, time of change and time of change of its entry are the same.
+    The last of these the system sets itself. A file that was changed in the two seconds before it was read is read
+    again, as a further change might not show.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file in which they are kept.
+    """
+
+    path: Path
+    _known: dict[str, list[int | str]] | None = field(default=None, repr=False)
+
+    def digest(self, file: Path) -> str:
+        """Digest the content of a file; 64 hex digits."""
+        known, place = self._read(), str(file.resolve())
+        stat = file.stat()
+        marks: list[int | str] = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+        found = known.get(place)
+        if found is not None and found[:-1] == marks:
+            return str(found[-1])
+        began = time.time_ns()
+        answer = sha256_file(file)
+        if began - max(stat.st_mtime_ns, stat.st_ctime_ns) > _SETTLED_NS:
+            known[place] = [*marks, answer]
+            write_json(self.path, known)
+        return answer
+
+    def _read(self) -> dict[str, list[int | str]]:
+        if self._known is None:
+            try:
+                self._known = dict(read_json(self.path))
+            except (ArtefactError, TypeError, ValueError):
+                self._known = {}
+        return self._known

@@ -4,20 +4,21 @@ A copy is named by its content. New content makes a new entry; the entries of th
 The one exception is the erasure of an expunged record, which replaces a copy and notes how many rows went.
 """
 
-import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crimepatterns.errors import ArtefactError, MissingInputError
 from crimepatterns.store.atomic import read_json, replacing, write_json
+from crimepatterns.store.digests import KnownDigests, sha256_file
 
-__all__ = ["RawEntry", "RawStore", "copy_bytes", "file_digest", "read_column", "write_batches"]
+__all__ = ["RawEntry", "RawStore", "copy_bytes", "file_digest", "read_column", "read_rows", "write_batches"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,12 @@ class RawStore:
     """
 
     folder: Path
+
+    @property
+    def digests(self) -> KnownDigests:
+        """Digests of files that were copied."""
+        # Hidden: what is known of the user's files is no result.
+        return KnownDigests(self.folder / ".digests.json")
 
     @property
     def manifest(self) -> Path:
@@ -234,7 +241,22 @@ def read_column(path: Path, name: str) -> Iterator[pa.Array]:
             yield batch.column(0)
 
 
+def read_rows(path: Path, rows: Sequence[int]) -> pa.RecordBatch:
+    """Read rows of a Parquet copy by their numbers from 0, ascending; row groups without any are not touched."""
+    with pq.ParquetFile(path) as parquet:
+        sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        group = np.searchsorted(starts, rows, side="right") - 1
+        parts = [
+            parquet.read_row_group(int(i)).take(pa.array(np.asarray(rows)[group == i] - starts[i]))
+            for i in np.unique(group)
+        ]
+        table = pa.concat_tables(parts) if parts else parquet.schema_arrow.empty_table()
+        return (
+            table.combine_chunks().to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], table.schema)
+        )
+
+
 def file_digest(path: Path) -> str:
     """Return the sha256 of a file's content."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return sha256_file(path)

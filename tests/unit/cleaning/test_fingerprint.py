@@ -1,12 +1,11 @@
-"""Fingerprints are stable and tell rows apart; `SeenBefore` counts like pandas."""
+"""Fingerprints are stable and tell rows apart."""
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crimepatterns.cleaning.fingerprint import SeenBefore, hash_numbers, hash_text, mix, to_hex
+from crimepatterns.cleaning.fingerprint import hash_numbers, hash_text, mix, to_hex
 
 
 def test_mixing_is_splitmix64() -> None:
@@ -39,13 +38,3 @@ def test_zeros_and_not_a_numbers_are_one_value() -> None:
     pair = hash_numbers(np.array([0.0, -0.0, np.nan, -np.nan]))
     assert pair[0] == pair[1]
     assert pair[2] == pair[3]
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 30), max_size=30), max_size=12))
-def test_earlier_occurrences_are_counted_over_all_batches(batches: list[list[int]]) -> None:
-    seen = SeenBefore()
-    spread = [np.array(batch, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) for batch in batches]
-    found = np.concatenate([np.zeros(0, dtype=np.int64), *[seen.add(batch) for batch in spread]])
-    values = pd.Series(np.concatenate([np.zeros(0, dtype=np.uint64), *spread]))
-    np.testing.assert_array_equal(found, values.groupby(values).cumcount().to_numpy())

@@ -1,5 +1,6 @@
 """The rules together: every row is accounted for, whatever it holds."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crimepatterns.cleaning.engine import CleanBatch
+from crimepatterns.cleaning.checking import CleanBatch
 from crimepatterns.cleaning.job import CleaningJob, RawPart
+from crimepatterns.cleaning.kept_facts import KeptFacts, kept_facts
+from crimepatterns.cleaning.output import kept_columns
 from crimepatterns.cleaning.schema import REASONS, ColumnMap, Reason, Rules
 from crimepatterns.cleaning.tally import Tally
 from crimepatterns.cleaning.taxonomy import Taxonomy
@@ -60,16 +63,19 @@ MESS = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(MESS, min_size=1, max_size=30), st.booleans())
 def test_rows_in_equal_kept_and_rejected_by_reason(rows: list[dict[str, str]], drop: bool) -> None:
-    tally = Tally(Taxonomy({"THEFT": "theft"}))
+    tally, facts = Tally(Taxonomy({"THEFT": "theft"})), KeptFacts()
     seen: list[str] = []
     for batch in cleaned(rows, drop_duplicates=drop):
         tally.add(batch)
+        facts += kept_facts([kept_columns(batch)], "America/Chicago")
         seen += batch.ids.to_pylist()
         kept = batch.reason == Reason.KEPT
         assert np.isfinite(batch.places.x[kept]).all()  # type: ignore[union-attr]
         assert (batch.spans.end[kept] >= batch.spans.start[kept]).all()
         assert (batch.spans.known[kept] >= batch.spans.start[kept]).all()
-    report = tally.report()
+    assert KeptFacts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+    report = tally.report(facts, None)
+    assert Tally.from_json(tally.taxonomy, json.loads(json.dumps(tally.to_json()))).report(facts, None) == report
     assert report["rows_in"] == len(rows) == report["kept"] + sum(report["rejected"].values())
     assert sum(report["categories"].values()) == report["kept"] == sum(report["months"].values())
     assert all(seen)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from crimepatterns.errors import CrimePatternsError
+from crimepatterns.operations import fingerprints
 from crimepatterns.operations.fingerprints import digest_files, fingerprint, unchanged
 from crimepatterns.operations.locking import city_lock
+from crimepatterns.store.digests import sha256_file
 
 
 def test_a_touched_file_is_unchanged_and_an_edited_one_is_not(tmp_path: Path) -> None:
@@ -22,6 +24,35 @@ def test_a_touched_file_is_unchanged_and_an_edited_one_is_not(tmp_path: Path) ->
     assert not unchanged(tmp_path, facts)
     path.unlink()
     assert not unchanged(tmp_path, facts)
+
+
+def test_what_is_known_is_not_read_again_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with files that a newer version shares with the one before."""
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1" / "a").write_text("one")
+    (tmp_path / "v1" / "b").write_text("two")
+    before = fingerprint(tmp_path, [tmp_path / "v1"])
+    (tmp_path / "v2").mkdir()
+    (tmp_path / "v2" / "a").hardlink_to(tmp_path / "v1" / "a")
+    (tmp_path / "v2" / "b").write_text("new")
+    read: list[str] = []
+
+    def sha256(path: Path) -> str:
+        read.append(path.name)
+        return sha256_file(path)
+
+    monkeypatch.setattr(fingerprints, "sha256_file", sha256)
+    after = fingerprint(tmp_path, [tmp_path / "v2"], known=before)
+    assert read == ["b"]
+    assert after["v2/a"] == before["v1/a"]
+    assert after["v2/b"]["sha256"] != before["v1/b"]["sha256"]
+
+
+def test_links_keep_their_name(tmp_path: Path) -> None:
+    (tmp_path / ".versions" / "v1").mkdir(parents=True)
+    (tmp_path / ".versions" / "v1" / "a").write_text("one")
+    (tmp_path / "city").symlink_to(Path(".versions") / "v1")
+    assert list(fingerprint(tmp_path, [tmp_path / "city"])) == ["city/a"]
 
 
 def test_a_digest_follows_content_not_place(tmp_path: Path) -> None:

@@ -1,0 +1,122 @@
+"""What a build remembers for the next one: fingerprints of its rows and counts of its places, as runs on disk.
+
+New runs are small beside old ones. Where the last two are of like size they are merged, so that their number grows with
+the logarithm of the rows, and each row is written again only so often.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crimepatterns.cleaning.place_counts import summed
+from crimepatterns.cleaning.runs import Run, merged
+from crimepatterns.cleaning.seen import FACTS, without_gone
+from crimepatterns.store.run_files import RunFiles, drop_pages, open_run, run_files, write_run
+from crimepatterns.store.snapshots import share_file
+
+__all__ = ["PLACES", "SEEN", "Kept", "Memory", "Shelf"]
+
+Kept = dict[str, Any]
+"""Name and rows of one run, as the manifest lists it."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    name: str
+    dtype: "np.dtype[Any]"
+    settle: Callable[[Sequence[Run], bool], Iterator[Run]]
+    """Merges runs; whether the oldest one is among them."""
+
+
+def _settle_rows(runs: Sequence[Run], oldest: bool) -> Iterator[Run]:  # a pair with the next
+    return without_gone(merged(runs)) if oldest else merged(runs)
+
+
+def _settle_places(runs: Sequence[Run], oldest: bool) -> Iterator[Run]:  # noqa: ARG001  # a pair with the former
+    return summed(runs)
+
+
+SEEN = _Kind("seen", FACTS, _settle_rows)
+PLACES = _Kind("places", np.dtype("<i4"), _settle_places)
+
+
+@dataclass
+class Shelf:
+    """Puts runs of the build under way on disk, so that they need no memory.
+
+    Parameters
+    ----------
+    folder : Path
+        For scratch files; the caller removes it.
+    name : str
+    """
+
+    folder: Path
+    name: str
+    _open: list[RunFiles] = field(default_factory=list)
+
+    def __call__(self, run: Run) -> Run:
+        """Put away one run."""
+        for earlier in self._open:
+            drop_pages(earlier)
+        stem = self.folder / f"{self.name}-{len(self._open)}"
+        write_run(stem, [(run.keys, run.facts)])
+        self._open.append(open_run(stem, run.facts.dtype, rows=len(run)))
+        return Run(self._open[-1].keys, self._open[-1].facts)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The runs of one version.
+
+    Parameters
+    ----------
+    folder : Path
+        Hidden folder of the version.
+    kind : SEEN or PLACES
+    kept : list of dict
+        The runs, the oldest first.
+    """
+
+    folder: Path
+    kind: _Kind
+    kept: list[Kept]
+
+    def open(self) -> list[Run]:
+        """Map the runs.
+
+        Raises
+        ------
+        ArtefactError
+            If one is damaged.
+        """
+        return [self._open(one) for one in self.kept]
+
+    def extended(self, folder: Path, runs: Sequence[Run]) -> "Memory":
+        """Write the runs of the next version into its folder: these, shared, and new ones behind them."""
+        new = [run for run in runs if len(run)]
+        kept, old = list(self.kept), self.open()
+        sizes = [one["rows"] for one in kept]
+        size, taken = sum(map(len, new)), 0
+        while sizes and size * 2 >= sizes[-1]:
+            size += sizes.pop()
+            taken += 1
+        together: Iterable[Run] = [*old[len(old) - taken :], *new]
+        kept = kept[: len(kept) - taken]
+        for one in kept:
+            for source in run_files(self.folder / one["name"]):
+                share_file(source, folder / source.name)
+        if size:
+            number = int(self.kept[-1]["name"].rsplit("-", 1)[1]) + 1 if self.kept else 0
+            name = f"{self.kind.name}-{number:06d}"
+            ranges = self.kind.settle(list(together), not kept)
+            rows = write_run(folder / name, ((run.keys, run.facts) for run in ranges))
+            kept.append({"name": name, "rows": rows})
+        return Memory(folder, self.kind, kept)
+
+    def _open(self, one: Kept) -> Run:
+        found = open_run(self.folder / one["name"], self.kind.dtype, rows=one["rows"])
+        return Run(found.keys, found.facts)

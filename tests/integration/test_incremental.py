@@ -1,0 +1,269 @@
+"""Cleaning only what is new gives what cleaning everything gives: rows, reasons, report and memory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pytest
+import shapely
+
+from crimepatterns.cleaning.place_counts import summed
+from crimepatterns.cleaning.runs import merged
+from crimepatterns.cleaning.seen import without_gone
+from crimepatterns.cleaning.taxonomy import Taxonomy
+from crimepatterns.cleaning_run import basis, compacting
+from crimepatterns.config import Settings, load_settings
+from crimepatterns.data_processing import clean
+from crimepatterns.errors import SchemaError
+from crimepatterns.store.layout import Layout
+from crimepatterns.store.raw import RawEntry, RawStore, write_batches
+from crimepatterns.store.snapshots import Snapshots, read_manifest
+
+NAMES = ("case", "when", "what", "lon", "lat")
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Settings:
+    boundary = tmp_path / "boundary.geojson"
+    area = gpd.GeoDataFrame({"name": ["here"]}, geometry=[shapely.box(-87.7, 41.8, -87.6, 41.9)], crs="EPSG:4326")
+    area.to_file(boundary)
+    return load_settings(
+        overrides={
+            "city": "test",
+            "root": str(tmp_path / "root"),
+            "timezone": "America/Chicago",
+            "source": {"kind": "file", "paths": ["unused.csv"]},
+            "columns": dict(zip(("id", "occurred_from", "category", "longitude", "latitude"), NAMES, strict=True)),
+            "study_area": {"boundary": str(boundary)},
+        }
+    )
+
+
+def some_rows(rng: np.random.Generator, n: int, ids: int = 60) -> pd.DataFrame:
+    """Rows that share ids, are equal, blank or wrong often enough to matter."""
+    number = rng.integers(0, ids, n)
+    day = rng.integers(0, 150, n)
+    texts = [str(pd.Timestamp("2020-11-20 10:05") + pd.Timedelta(days=int(d))) for d in day]
+    table = pd.DataFrame(
+        {
+            "case": [f"c{i}" for i in number],
+            "when": texts,
+            "what": rng.choice(["THEFT", "Burglary", "ARSON"], n),
+            "lon": [f"{x:.2f}" for x in rng.uniform(-87.69, -87.61, n)],
+            "lat": [f"{y:.2f}" for y in rng.uniform(41.81, 41.91, n)],
+        }
+    )
+    for column, bad in (
+        ("case", "  "),
+        ("case", None),
+        ("when", "soon"),
+        ("when", "2999-01-01"),
+        ("lat", "0"),
+        ("what", ""),
+    ):
+        table.loc[rng.random(n) < 0.04, column] = bad
+    return pd.concat([table, table.sample(frac=0.1, random_state=int(rng.integers(1 << 30)))], ignore_index=True)
+
+
+def arrive(settings: Settings, table: pd.DataFrame, **facts: Any) -> None:
+    store = RawStore(Layout(settings.root, settings.city).raw)
+    before = store.entries()
+    file = f"copy-{len(before)}.parquet"
+    whole = pa.Table.from_pandas(table, preserve_index=False)
+    schema = pa.schema([(name, pa.string()) for name in whole.schema.names])
+    digest = store.write(file, lambda path: write_batches(path, whole.cast(schema).to_batches(max_chunksize=17)))
+    fetched = f"2026-01-{len(before) + 1:02d}T00:00:00+00:00"
+    made = RawEntry(
+        file, f"feed-{len(before)}", "key", digest, len(table), tuple(table.columns), (), "parquet", fetched_at=fetched
+    )
+    store.record([*before, RawEntry(**{**vars(made), **facts})])
+
+
+def state(settings: Settings) -> dict[str, Any]:
+    """Everything a version says, in an order of its own."""
+    layout = Layout(settings.root, settings.city)
+    incidents = ds.dataset(sorted(layout.incidents.rglob("*.parquet")), format="parquet").to_table()
+    plain = pa.table({name: as_plain(incidents[name]) for name in incidents.schema.names})
+    rejected = pd.read_parquet(layout.rejected)
+    version = Snapshots(layout.processed).current
+    assert version is not None
+    built = basis.Built.from_json(version, Taxonomy(), read_manifest(version)["cleaning"]["built"])
+    seen = pd.concat(pd.DataFrame(run.facts).assign(key=run.keys) for run in without_gone(merged(built.seen.open())))
+    places = {
+        int(k): int(n) for run in summed(built.place_counts.open()) for k, n in zip(run.keys, run.facts, strict=True)
+    }
+    assert sum(facts.rows for facts in built.files.values()) == incidents.num_rows == built.tally.kept
+    return {
+        "incidents": plain.sort_by("id"),
+        "rejected": rejected.sort_values(["source", "row"]).reset_index(drop=True),
+        "report": json.loads(layout.cleaning_report.read_text()),
+        "seen": seen.sort_values(["key", "table", "row"]).reset_index(drop=True),
+        "places": places,
+        "months": {
+            path.parent.relative_to(layout.incidents.resolve())
+            for path in layout.incidents.resolve().rglob("*.parquet")
+        },
+    }
+
+
+def as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found["incidents"].equals(expected["incidents"])
+    pd.testing.assert_frame_equal(found["rejected"], expected["rejected"])
+    assert found["report"] == expected["report"]
+    pd.testing.assert_frame_equal(found["seen"], expected["seen"])
+    assert found["places"] == expected["places"]
+    assert found["months"] == expected["months"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_new_copies_alone_give_what_all_copies_give(city: Settings, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compacting, "_SMALL", 40)
+    rng = np.random.default_rng(seed)
+    arrive(city, some_rows(rng, 80))
+    clean(city)
+    for _ in range(5):
+        for _ in range(rng.integers(1, 3)):
+            kind = rng.choice(["more", "replaces", "replaces", "withdraws"])
+            if kind == "withdraws":
+                gone = [f"c{i}" for i in rng.integers(0, 70, 8)]
+                arrive(city, pd.DataFrame({"case": gone}), withdraws=True)
+            else:
+                arrive(city, some_rows(rng, int(rng.integers(1, 40))), replaces=kind == "replaces")
+        assert clean(city)["cleaned_anew"] == ""
+    found = state(city)
+    assert clean(city, rebuild=True)["cleaned_anew"] == "it was asked for"
+    assert_same(found, state(city))
+
+
+def test_only_months_that_lose_or_gain_rows_are_written(city: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compacting, "_SMALL", 1)
+    rng = np.random.default_rng(1)
+    arrive(city, some_rows(rng, 400, ids=4_000))
+    clean(city)
+    incidents = Layout(city.root, city.city).incidents
+
+    def inodes() -> dict[str, int]:
+        return {str(path.relative_to(incidents)): path.stat().st_ino for path in sorted(incidents.rglob("*.parquet"))}
+
+    before = inodes()
+    table = ds.dataset(sorted(incidents.rglob("*.parquet")), format="parquet").to_table()
+    january = table.filter(pc.equal(pc.month(table["occurred_from"]), 1))["id"].to_pylist()[5]
+    new = some_rows(rng, 30, ids=4_000).assign(when="2020-12-03 11:00:00", case=[f"n{i}" for i in range(33)])
+    arrive(city, new)
+    arrive(city, pd.DataFrame({"case": [january]}), withdraws=True)
+    clean(city)
+    after = inodes()
+    written = {name.rsplit("/", 1)[0] for name in after if before.get(name) != after[name]}
+    assert written == {"year=2020/month=12", "year=2021/month=01"}
+    # December only gains rows: its file stays as it is, and the new rows lie beside.
+    assert before["year=2020/month=12/part-00000.parquet"] == after["year=2020/month=12/part-00000.parquet"]
+
+
+def test_a_clean_without_news_changes_nothing(city: Settings) -> None:
+    arrive(city, some_rows(np.random.default_rng(2), 90))
+    first = clean(city)
+    before = state(city)
+    assert clean(city) == {**first, "cleaned_anew": ""}
+    assert_same(state(city), before)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"cleaning": {"earliest": "2020-12-01"}}, "settings, study area or program"),
+        ({"cleaning": {"latest": "2020-12-01"}}, "settings, study area or program"),
+        ({"taxonomy": {"mapping": {"THEFT": "stealing"}}}, "settings, study area or program"),
+        ({"study_area": {"boundary": None, "derive": "concave_hull"}}, "drawn around the incidents"),
+    ],
+)
+def test_other_settings_clean_everything_anew(city: Settings, change: dict[str, Any], reason: str) -> None:
+    rng = np.random.default_rng(3)
+    arrive(city, some_rows(rng, 300))
+    clean(city)
+    arrive(city, some_rows(rng, 60))
+    other = load_settings(overrides={**json.loads(city.model_dump_json(exclude_unset=True)), **change})
+    assert reason in clean(other)["cleaned_anew"]
+    found = state(other)
+    clean(other, rebuild=True)
+    assert_same(found, state(other))
+
+
+def test_a_moved_boundary_cleans_everything_anew(city: Settings) -> None:
+    arrive(city, some_rows(np.random.default_rng(4), 200))
+    kept = clean(city)["kept"]
+    area = gpd.GeoDataFrame({"name": ["here"]}, geometry=[shapely.box(-87.7, 41.8, -87.65, 41.9)], crs="EPSG:4326")
+    area.to_file(Path(str(city.study_area.boundary)))
+    summary = clean(city)
+    assert "study area" in summary["cleaned_anew"]
+    assert 0 < summary["kept"] < kept
+
+
+def test_new_columns_and_other_copies_clean_everything_anew(city: Settings) -> None:
+    rng = np.random.default_rng(5)
+    arrive(city, some_rows(rng, 100))
+    clean(city)
+    arrive(city, some_rows(rng, 20).assign(beat="12"))
+    assert "further columns" in clean(city)["cleaned_anew"]
+    store = RawStore(Layout(city.root, city.city).raw)
+    store.record(store.entries()[1:])
+    assert "exchanged" in clean(city)["cleaned_anew"]
+
+
+@pytest.mark.parametrize("hurt", ["incidents", "rejected", "state", "manifest"])
+def test_damage_is_noticed_and_made_good(city: Settings, hurt: str) -> None:
+    rng = np.random.default_rng(6)
+    arrive(city, some_rows(rng, 100))
+    clean(city)
+    version = Snapshots(Layout(city.root, city.city).processed).current
+    assert version is not None
+    pattern = {
+        "incidents": "incidents/**/*.parquet",
+        "rejected": "rejected.parquet/*",
+        "state": ".state/*",
+        "manifest": "manifest.json",
+    }
+    path = min(version.glob(pattern[hurt]))
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[: len(content) // 2])
+    arrive(city, some_rows(rng, 20))
+    assert clean(city)["cleaned_anew"] != ""
+    found = state(city)
+    clean(city, rebuild=True)
+    assert_same(found, state(city))
+
+
+def test_nothing_left_is_an_error_and_leaves_the_last_result(city: Settings) -> None:
+    table = some_rows(np.random.default_rng(7), 20)
+    named = table[table["case"].fillna("").str.strip() != ""]
+    arrive(city, named)
+    clean(city)
+    before = state(city)
+    arrive(city, named[["case"]], withdraws=True)
+    with pytest.raises(SchemaError, match=r"None of \d+ rows can be used \(withdrawn by the publisher"):
+        clean(city)
+    assert_same(state(city), before)
+
+
+def test_replacing_while_duplicates_are_kept_cleans_everything_anew(city: Settings) -> None:
+    rng = np.random.default_rng(8)
+    keeping = city.model_copy(update={"cleaning": city.cleaning.model_copy(update={"drop_duplicates": False})})
+    arrive(city, some_rows(rng, 80))
+    clean(keeping)
+    arrive(city, some_rows(rng, 30))
+    assert clean(keeping)["cleaned_anew"] == ""
+    found = state(keeping)
+    clean(keeping, rebuild=True)
+    assert_same(found, state(keeping))
+    arrive(city, some_rows(rng, 30), replaces=True)
+    assert "duplicates are kept" in clean(keeping)["cleaned_anew"]
