@@ -137,7 +137,7 @@ class Relation:
 
     def by_id(self, *, after: Any = None, unstamped: bool = False) -> "sa.Select[Any]":
         """Select records in the order of their ids; `unstamped` only those without an update stamp."""
-        conditions = [self._stamp.is_(None)] if unstamped else []
+        conditions: list[Any] = [self._stamp.is_(None)] if unstamped else []
         if after is not None:
             conditions.append(self._id > _bound(after))
         return self._select(*conditions).order_by(self._id)

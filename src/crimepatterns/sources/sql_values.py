@@ -101,8 +101,8 @@ def stepped_back(stamp: Any, *, overlap: timedelta, now: datetime) -> Any:
     found = _STAMP.match(stamp) if isinstance(stamp, str) else None
     if found is None:
         return stamp
-    day, gap, clock = found.groups()
-    earlier = stepped_back(datetime.fromisoformat(f"{day} {clock or '00:00'}"), overlap=overlap, now=now)
+    day, gap, time_of_day = found.groups()
+    earlier = stepped_back(datetime.fromisoformat(f"{day} {time_of_day or '00:00'}"), overlap=overlap, now=now)
     return earlier.isoformat(gap, "seconds") if gap else earlier.date().isoformat()
 
 
