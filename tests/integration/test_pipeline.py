@@ -40,6 +40,8 @@ def test_everything_is_there_after_a_run(small_city_run: Settings) -> None:
         layout.plan / "plan.csv",
         layout.plan / "plan.geojson",
         layout.plan / "sheet.html",
+        layout.context / "layers" / "bars.parquet",
+        layout.figures / "context_bars.png",
     ):
         assert path.exists(), path
     assert list(layout.incidents.glob("year=*/month=*/*.parquet"))
