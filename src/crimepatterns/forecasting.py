@@ -171,7 +171,7 @@ def _forecast_one(work: _Work, category: str, model: str) -> tuple[Forecast, dic
     elif model in CLASSIFIERS:
         facts["model_version"] = "not stored: fitted for this forecast"
     options = {key: getattr(settings.forecast, key) for key in OPTIONS if hasattr(settings.forecast, key)}
-    maker = make_forecaster(model, jobs=settings.workers, settings=chosen, **options)
+    maker = make_forecaster(model, settings=chosen, **options)
     rng = np.random.default_rng([settings.forecast.seed, zlib.crc32(f"{category}/{model}/forecast".encode())])
     return maker.fit(history, rng=rng).predict(history, work.periods), facts
 

@@ -143,12 +143,10 @@ def _backtests(city: City, folds: Sequence[Fold], progress: Progress) -> list[Ba
     settings, forecast = city.settings, city.settings.forecast
     options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
     with open_executor(settings.execution, workers=settings.workers) as executor:
-        # Where several fits run at once, each has one thread: more would only get in each other's way.
-        jobs = settings.workers if executor.workers == 1 else 1
         return backtests(
             city.archive,
             folds,
-            {name: make_forecaster(name, jobs=jobs, **options) for name in forecast.models},
+            {name: make_forecaster(name, **options) for name in forecast.models},
             categories=city.targets,
             refit_every=forecast.refit_every,
             seed=forecast.seed,

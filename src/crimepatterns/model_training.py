@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any, cast
@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from crimepatterns.city import City
-from crimepatterns.config import Settings, settings_digest
+from crimepatterns.config import Settings, open_executor, settings_digest
 from crimepatterns.domain.folds import Fold, rolling
-from crimepatterns.domain.protocols import Progress, silent
+from crimepatterns.domain.protocols import Executor, Progress, silent
 from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster, FittedClassifier
 from crimepatterns.forecasts.held_out import HeldOut, hold_out, permutation_importance
 from crimepatterns.forecasts.probability_scores import probability_scores
@@ -33,6 +33,7 @@ __all__ = ["train"]
 
 _HELD_OUT_ORIGINS = 13
 _REPEATS = 5
+_FEW_MODELS = 4
 _LIBRARIES = ("scikit-learn", "skops", "numpy", "scipy", "pandas")
 
 
@@ -57,28 +58,33 @@ def train(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
     MissingInputError
         If cleaning has not run, or the data are too short to learn from and to judge.
     """
-    work = _Work(City(settings))
     names = [name for name in settings.forecast.models if name in CLASSIFIERS]
-    pairs = [(category, name) for category in work.city.targets for name in names]
     trained: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     outputs: list[str] = []
-    for step, (category, name) in enumerate(pairs):
-        progress(f"Training {name} for {category}", step, len(pairs))
-        title = f"{settings.city}-{slug(category)}-{name}"
-        result = _train_one(work, category, name, title)
-        if isinstance(result, str):
-            skipped[title] = result
-            continue
-        folder, metrics = result
-        trained[title] = {"version": folder.name, **metrics["held_out"]}
-        outputs.append(str(folder.relative_to(settings.root)))
-    progress("Training models", len(pairs), len(pairs))
+    city = City(settings)
+    fit_end = city.spans[0].fit_end  # Data that are too short are told before any worker starts.
+    pairs = [(category, name) for category in city.targets for name in names]
+    with open_executor(settings.execution, workers=settings.workers) as executor:
+        # A few models would leave workers idle: their tuning is spread out instead.
+        apart = len(pairs) >= min(executor.workers, _FEW_MODELS)
+        work = _Work(city, executor=None if apart else executor)
+        learn = partial(_learn, work)
+        progress("Training models", 0, len(pairs))
+        for pair, learned in zip(pairs, executor.map(learn, pairs) if apart else map(learn, pairs), strict=True):
+            title = f"{settings.city}-{slug(pair[0])}-{pair[1]}"
+            if isinstance(learned, str):
+                skipped[title] = learned
+            else:
+                folder, metrics = _store(work, pair, title, learned)
+                trained[title] = {"version": folder.name, **metrics["held_out"]}
+                outputs.append(str(folder.relative_to(settings.root)))
+            progress("Training models", len(trained) + len(skipped), len(pairs))
     return {
         "models": trained,
         "not_trained": skipped,
-        "fit_end": work.fit_end.isoformat(),
-        "trained_until": work.city.archive.end.isoformat(),
+        "fit_end": fit_end.isoformat(),
+        "trained_until": city.archive.end.isoformat(),
         "outputs": outputs,
     }
 
@@ -88,6 +94,7 @@ class _Work:
     """What is the same for every model of a city."""
 
     city: City
+    executor: Executor | None = None
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @cached_property
@@ -110,16 +117,25 @@ class _Work:
     def forecaster(self, name: str, chosen: Mapping[str, Any] | None = None) -> ClassifierForecaster:
         forecast = self.city.settings.forecast
         options = {key: getattr(forecast, key) for key in OPTIONS if hasattr(forecast, key)}
-        made = make_forecaster(name, jobs=self.city.settings.workers, settings=chosen, **options)
+        made = make_forecaster(name, executor=self.executor, settings=chosen, **options)
         return cast("ClassifierForecaster", made)
 
     def rng(self, *purpose: str) -> np.random.Generator:
         return np.random.default_rng([self.city.settings.forecast.seed, zlib.crc32("/".join(purpose).encode())])
 
 
-def _train_one(work: _Work, category: str, name: str, title: str) -> tuple[Path, dict[str, Any]] | str:
-    """Measure, fit and store one model; return its folder and metrics, or why there is none."""
-    archive = work.city.archive
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    """A model that is not stored yet: measured on periods it had not seen, then fitted on everything."""
+
+    held: HeldOut
+    fitted: FittedClassifier
+    importance: pd.DataFrame
+
+
+def _learn(work: _Work, pair: tuple[str, str]) -> _Learned | str:
+    """Tune, measure and fit one model; return why there is none where there is too little to learn from."""
+    (category, name), archive = pair, work.city.archive
     held = hold_out(
         archive, work.folds, work.forecaster(name), category=category, rng=work.rng(category, name, "measure")
     )
@@ -132,6 +148,13 @@ def _train_one(work: _Work, category: str, name: str, title: str) -> tuple[Path,
     if not isinstance(fitted, FittedClassifier):
         return "too few incidents to learn from"
     importance = permutation_importance(held, repeats=_REPEATS, rng=work.rng(category, name, "importance"))
+    return _Learned(held, fitted, importance)
+
+
+def _store(work: _Work, pair: tuple[str, str], title: str, learned: _Learned) -> tuple[Path, dict[str, Any]]:
+    """Write one model below ``models/``; return its folder and metrics."""
+    (category, name), archive = pair, work.city.archive
+    held, fitted, importance = learned.held, learned.fitted, learned.importance
     metrics, config = _metrics(held, importance), _config(work, fitted)
     manifest = _manifest(work, category, held)
     version = f"{archive.end:%Y%m%d}-{settings_digest(config, work.data_digest, __version__)[:8]}"

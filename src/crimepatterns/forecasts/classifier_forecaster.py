@@ -55,7 +55,8 @@ class ClassifierForecaster:
     recent_days : int
         For the stand-in.
     jobs : int
-        Threads of one fit, where the classifier knows a use for them.
+        Threads of one fit of the random forest. Cores are better used by fits that run apart: threads of scikit-learn
+        1.9 also overwrite each other's warning filters, which are the process's.
     executor : Executor, optional
         Runs the candidates of tuning apart; leave it out where whole fits are run apart.
     """
@@ -70,7 +71,7 @@ class ClassifierForecaster:
     tuning_candidates: int = 4
     tuning_folds: int = 3
     recent_days: int = 90
-    jobs: int = 2
+    jobs: int = 1
     executor: Executor | None = field(default=None, repr=False)
 
     def fit(self, history: History, *, rng: np.random.Generator) -> FittedForecaster:
