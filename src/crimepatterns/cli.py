@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from crimepatterns.cli_feeds import feeds_app
-from crimepatterns.cli_options import AsJson, Change, Config, Force, settings_of
+from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
 from crimepatterns.cli_taxonomy import taxonomy_app
-from crimepatterns.console import complain, outcome_facts, print_json, print_table, reporting, say
+from crimepatterns.console import (
+    city_facts,
+    complain,
+    outcome_facts,
+    print_cities,
+    print_json,
+    print_table,
+    reporting,
+    say,
+)
 from crimepatterns.errors import ConfigError, CrimePatternsError
 
 if TYPE_CHECKING:
@@ -150,16 +159,19 @@ def visualize(config: Config = None, change: Change = None, as_json: AsJson = Fa
 
 @app.command(epilog="Example: crimepatterns run --config config/cities/chicago.yaml")
 def run(
-    config: Config = None,
+    config: Configs = None,
     change: Change = None,
     as_json: AsJson = False,
     force: Force = False,
     serve_page: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the web page when done.")] = True,
 ) -> None:
-    """Do everything: from raw records to figures, then serve the web page."""
+    """Do everything: from raw records to figures, then serve the web page (of one city)."""
     from crimepatterns.operations.pipeline import run_all
 
-    settings = settings_of(config, change)
+    if config is not None and len(config) > 1:
+        _run_cities(config, change, as_json=as_json, force=force)
+        return
+    settings = settings_of(config[0] if config else None, change)
     with reporting(quiet=as_json) as progress:
         outcomes = run_all(settings, force=force, progress=progress)
     if as_json:
@@ -248,6 +260,20 @@ def _stage(
         print_json({"city": settings.city, **outcome_facts(outcome)})
     else:
         print_table(settings.title, [outcome])
+
+
+def _run_cities(configs: list[Path], change: list[str] | None, *, as_json: bool, force: bool) -> None:
+    from crimepatterns.operations.many_cities import run_cities
+
+    cities = [settings_of(config, change) for config in configs]
+    with reporting(quiet=as_json) as progress:
+        found = run_cities(cities, force=force, progress=progress)
+    if as_json:
+        print_json({"cities": [city_facts(city) for city in found]})
+    else:
+        print_cities(found)
+    if any(city.error for city in found):
+        sys.exit(1)
 
 
 def _serve(settings: "Settings") -> None:

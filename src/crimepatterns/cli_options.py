@@ -10,11 +10,15 @@ from crimepatterns.errors import ConfigError
 if TYPE_CHECKING:
     from crimepatterns.config import Settings
 
-__all__ = ["AsJson", "Change", "Config", "Force", "settings_of"]
+__all__ = ["AsJson", "Change", "Config", "Configs", "Force", "settings_of"]
 
 Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="City file, such as config/cities/chicago.yaml. Default: the embedded city."),
+]
+Configs = Annotated[
+    list[Path] | None,
+    typer.Option("--config", "-c", help="City file; give several to run many cities, as many at a time as workers."),
 ]
 Change = Annotated[
     list[str] | None,

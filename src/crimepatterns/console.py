@@ -11,9 +11,10 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from crimepatterns.domain.protocols import Progress
+    from crimepatterns.operations.many_cities import CityOutcome
     from crimepatterns.operations.pipeline import StageOutcome
 
-__all__ = ["complain", "outcome_facts", "print_json", "print_table", "reporting", "say"]
+__all__ = ["city_facts", "complain", "outcome_facts", "print_cities", "print_json", "print_table", "reporting", "say"]
 
 _DETAIL, _EVERY_S = " · ", 30.0
 """What parts a task from how it goes, and how often that is printed where there is no terminal, seconds."""
@@ -70,6 +71,29 @@ def outcome_facts(outcome: "StageOutcome") -> dict[str, Any]:
         "impossible": outcome.impossible,
         "summary": dict(outcome.summary),
     }
+
+
+def city_facts(city: "CityOutcome") -> dict[str, Any]:
+    """Give what became of a city as plain values."""
+    stages = [outcome_facts(outcome) for outcome in city.outcomes]
+    return {"city": city.city, "title": city.title, "seconds": city.seconds, "error": city.error, "stages": stages}
+
+
+def print_cities(cities: list["CityOutcome"]) -> None:
+    """Print one row per city: how long it took, and how it went in a sentence."""
+    from rich.table import Table
+    from rich.text import Text
+
+    failed = sum(bool(city.error) for city in cities)
+    title = f"{len(cities)} cities" + (f", {failed} with an error" if failed else "")
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("City", no_wrap=True)
+    table.add_column("Time", justify="right", no_wrap=True)
+    table.add_column("Result")
+    for city in cities:
+        told = Text(f"error: {city.error}", style="red") if city.error else Text(city.sentence)
+        table.add_row(Text(city.city), f"{city.seconds:.1f} s", told)
+    Console().print(table)
 
 
 def print_table(title: str, outcomes: list["StageOutcome"]) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from crimepatterns.config.values import Model, PositiveInt, expand_variables
+from crimepatterns.config.values import Model, Positive, PositiveInt, expand_variables
 
 if TYPE_CHECKING:
     from crimepatterns.domain.protocols import Executor
@@ -48,6 +48,7 @@ class ExecutionSettings(Model):
     scheduler: str | None = None
     tls: TlsSettings = TlsSettings()
     allow_unencrypted: bool = False
+    connect_timeout_s: Positive = 30.0
     threads_per_worker: PositiveInt = 1
     memory_limit: str | None = None
     dashboard_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
@@ -106,6 +107,7 @@ def open_executor(execution: ExecutionSettings, *, workers: int) -> "AbstractCon
         threads_per_worker=execution.threads_per_worker,
         memory_limit=execution.memory_limit,
         dashboard_port=execution.dashboard_port,
+        timeout_s=execution.connect_timeout_s,
     )
 
 

@@ -19,6 +19,7 @@ def choose_executor(
     threads_per_worker: int = 1,
     memory_limit: str | None = None,
     dashboard_port: int | None = None,
+    timeout_s: float = 30.0,
 ) -> SerialExecutor | JoblibExecutor | DaskExecutor:
     """Choose how work is run; use the answer in a ``with`` block, which closes what it opened.
 
@@ -34,6 +35,8 @@ def choose_executor(
         For a scheduler whose address begins with ``tls://``.
     threads_per_worker, memory_limit, dashboard_port
         Of a cluster on this machine; see `DaskExecutor`.
+    timeout_s : float
+        How long to wait for a scheduler and its workers.
 
     Examples
     --------
@@ -49,6 +52,7 @@ def choose_executor(
             threads_per_worker=threads_per_worker,
             memory_limit=memory_limit,
             dashboard_port=dashboard_port,
+            timeout_s=timeout_s,
         )
     if kind == "serial" or workers == 1:
         return SerialExecutor()
