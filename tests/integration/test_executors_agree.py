@@ -18,6 +18,8 @@ from crimepatterns.data_processing import clean, ingest
 from crimepatterns.domain.folds import rolling
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.history import Archive
+from crimepatterns.domain.panel import Panel
+from crimepatterns.domain.periods import Periods
 from crimepatterns.evaluation.backtest import BacktestResult, backtests
 from crimepatterns.execution import DaskExecutor, JoblibExecutor, SerialExecutor
 from crimepatterns.features.design import Design
@@ -27,6 +29,7 @@ from crimepatterns.forecasts.registry import BASELINES, make_forecaster
 from crimepatterns.forecasts.stored_classifier import restore_classifier
 from crimepatterns.forecasts.tuning import tune
 from crimepatterns.model_training import train
+from crimepatterns.store.cell_counts import count_cells
 from crimepatterns.store.models import load_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
@@ -156,6 +159,23 @@ def test_training(cleaned):
             found = (facts, (folder / "model_metrics.json").read_bytes(), chance.tobytes())
             assert stored.setdefault(name, found) == found, (kind, name)
     assert len(stored) == 2
+
+
+@pytest.mark.parametrize("known", ["everything", "as of an earlier day"])
+def test_panels_counted_from_disk(cleaned, cluster, known):
+    city = City(load_settings(overrides=cleaned))
+    end = city.incidents.table["occurred_from"].max().normalize()
+    periods = Periods.ending_at(end, days=1, count=200)
+    categories = tuple(sorted(city.incidents.categories))
+    as_of = None if known == "everything" else end - pd.Timedelta(days=40)
+    expected = Panel.count(city.incidents, city.grid, periods, categories=categories, as_of=as_of)
+    assert expected.counts.sum() > 500
+    for executor in (None, SerialExecutor(), JoblibExecutor(2), cluster):
+        found = count_cells(
+            city.layout.incidents, city.grid, periods, categories=categories, as_of=as_of, executor=executor
+        )
+        assert np.array_equal(found.counts, expected.counts)
+        assert (found.outside, found.as_of) == (expected.outside, expected.as_of)
 
 
 def _pid_after_a_while(_: int) -> int:

@@ -112,7 +112,7 @@ def _count_files(files: Sequence[str], counting: _Counting) -> _Counts:
         period, wanted = counting.periods.locate(begun)
         known = _micros(batch, "known_at")
         if counting.as_of is not None:
-            wanted &= (known < counting.as_of.as_unit("us").value) & (begun < counting.as_of)
+            wanted &= (known < _since_1970(counting.as_of)) & (begun < counting.as_of)
         last = int(known.max())
         latest = last if latest is None else max(latest, last)
         code = _codes(batch.column("category"), names)
@@ -152,6 +152,11 @@ def _codes(column: pa.Array, names: pa.Array) -> NDArray[np.int64]:
 
 def _micros(batch: pa.RecordBatch, name: str) -> NDArray[np.int64]:
     return batch.column(name).cast(pa.int64()).to_numpy(zero_copy_only=False)
+
+
+def _since_1970(moment: pd.Timestamp) -> int:
+    """Return microseconds; ``Timestamp.value`` would be nanoseconds, whatever the unit."""
+    return int(moment.as_unit("us").asm8.astype(np.int64))
 
 
 def _utc(micros: int) -> pd.Timestamp:
