@@ -3,6 +3,7 @@
 Nothing heavy is imported here, so that ``crimepatterns --help`` answers at once.
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -101,10 +102,29 @@ def context(config: Config = None, change: Change = None, as_json: AsJson = Fals
     _stage("context", config, change, as_json=as_json, force=force)
 
 
-@app.command(epilog="Example: crimepatterns patterns --set patterns.bandwidth_m=300")
-def patterns(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
-    """Find hot spots and clusters in the most recent year."""
-    _stage("patterns", config, change, as_json=as_json, force=force)
+@app.command(epilog="Example: crimepatterns patterns --method knox --method near_repeat --category burglary")
+def patterns(
+    config: Config = None,
+    change: Change = None,
+    as_json: AsJson = False,
+    force: Force = False,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", help="Only this method; may be repeated. Default: patterns.methods.")
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option("--category", help="Only this category; may be repeated.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="Only what was known at the beginning of this day.")
+    ] = None,
+    export: Annotated[
+        list[str] | None, typer.Option("--export", help="Also write geojson, gpkg or csv; may be repeated.")
+    ] = None,
+) -> None:
+    """Find hot spots, clusters and repeats, and what changed, in the most recent year."""
+    chosen = {"methods": method, "categories": category, "as_of": as_of, "export": export}
+    asked = [f"patterns.{name}={json.dumps(value)}" for name, value in chosen.items() if value]
+    _stage("patterns", config, [*(change or []), *asked], as_json=as_json, force=force)
 
 
 @app.command(epilog="Example: crimepatterns train --set 'forecast.categories=[burglary]'")

@@ -1,42 +1,32 @@
 """Stage: find hot spots and clusters in the last months of a city, and write them as map layers."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import geopandas as gpd
 import numpy as np
-import pandas as pd
 
 from crimepatterns.city import City
-from crimepatterns.config import PatternSettings, Settings
+from crimepatterns.config import Settings
 from crimepatterns.domain.clusters import Clusters
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.domain.surface import Surface
-from crimepatterns.errors import ConfigError, PatternError
+from crimepatterns.errors import NotApplicableError, PatternError
+from crimepatterns.pattern_methods import ALL_CATEGORIES, METHODS, ONE_CATEGORY, PatternWork
+from crimepatterns.pattern_methods.surfaces import cell_counts
 from crimepatterns.patterns.autocorrelation import gi_star
 from crimepatterns.patterns.clusters import dbscan
 from crimepatterns.patterns.density import Kernel, kernel_density
-from crimepatterns.patterns.sentences import clusters_sentence, density_sentence, gi_star_sentence
-from crimepatterns.patterns.window import Window, last_days
+from crimepatterns.patterns.window import Window
 from crimepatterns.store.atomic import replacing_folder
-from crimepatterns.store.layers import write_layer, write_surface
+from crimepatterns.store.layers import export_layer
 from crimepatterns.store.layout import slug
 
 __all__ = ["ALL_CATEGORIES", "find_clusters", "find_patterns", "hot_spots"]
 
-ALL_CATEGORIES = "all"
-"""Name of the layers in which every analysed category is counted together."""
-
-_CORE_TIMES_MEAN = 8.0
-"""A cluster core must be at least so many times as dense as the study area is on average."""
-
-_TASK = "Finding hot spots and clusters"
+_TASK = "Finding patterns"
 
 
 def hot_spots(
@@ -74,8 +64,7 @@ def hot_spots(
         If there is no incident in the grid, the method is unknown, or the bandwidth is smaller than the cells.
     """
     if method == "gi_star":
-        cell, inside = grid.assign(incidents.table["x"], incidents.table["y"])
-        return gi_star(np.bincount(cell[inside], minlength=len(grid)), grid, fdr=fdr)
+        return gi_star(cell_counts(incidents, grid), grid, fdr=fdr)
     if method == "density":
         size = grid.cell_size_m if grid.kind != "polygon" else float(np.sqrt(np.median(grid.area_km2) * 1e6))
         return kernel_density(incidents, grid, bandwidth_m=bandwidth_m or 2.0 * size, kernel=kernel)
@@ -102,9 +91,9 @@ def find_clusters(incidents: Incidents, *, radius_m: float = 120.0, min_incident
 
 
 def find_patterns(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
-    """Find hot spots and clusters per category and for all together, and write them below ``results/<city>/patterns``.
+    """Apply every method of the settings per category and for all together; write below ``results/<city>/patterns``.
 
-    Every layer carries its window, as-of date, parameters, run date and a sentence inside the file.
+    Every file carries its window, as-of date, parameters, run date and a sentence.
 
     Parameters
     ----------
@@ -125,23 +114,29 @@ def find_patterns(settings: Settings, *, progress: Progress = silent) -> dict[st
     MissingInputError
         If cleaning has not run.
     """
-    work = _Work(City(settings))
-    names = (*work.categories, ALL_CATEGORIES)
+    work = PatternWork(City(settings))
+    names, methods = (*work.categories, ALL_CATEGORIES), settings.patterns.methods
     found: dict[str, dict[str, Any]] = {}
     skipped: dict[str, str] = {}
     outputs: list[str] = []
     with replacing_folder(work.city.layout.patterns) as folder:
         for step, name in enumerate(names):
-            progress(_TASK, step, len(names))
             chosen = work.incidents(name)
             if len(chosen) == 0:
                 skipped[name] = f"no incident in the window {work.window}"
                 continue
-            found[name] = _analyse(work, name, chosen, folder / slug(name))
-        outputs += sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
+
+            def told(method: int, step: int = step) -> None:
+                progress(_TASK, step * len(methods) + method, len(names) * len(methods))
+
+            found[name] = _analyse(work, name, chosen, folder / slug(name), told)
+        for path in sorted(folder.rglob("*.parquet")):
+            for form in settings.patterns.export:
+                export_layer(path, form)
+        outputs += sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*") if path.is_file())
     if not found:
         raise PatternError(f"No category has an incident in the window {work.window}: raise patterns.window_days.")
-    progress(_TASK, len(names), len(names))
+    progress(_TASK, len(names) * len(methods), len(names) * len(methods))
     root = work.city.layout.patterns.relative_to(settings.root)
     return {
         "sentence": _overall_sentence(found, work.window),
@@ -154,64 +149,9 @@ def find_patterns(settings: Settings, *, progress: Progress = silent) -> dict[st
     }
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """What is the same for every category."""
-
-    city: City
-
-    @property
-    def settings(self) -> PatternSettings:
-        return self.city.settings.patterns
-
-    @cached_property
-    def window(self) -> Window:
-        return last_days(self.city.incidents, days=self.settings.window_days)
-
-    @cached_property
-    def categories(self) -> tuple[str, ...]:
-        wanted, occurring = self.settings.categories, self.city.incidents.categories
-        unknown = sorted(set(wanted) - set(occurring))
-        if unknown:
-            raise ConfigError(f"patterns.categories names {unknown}, which do not occur; found {list(occurring)}.")
-        return wanted or self.city.targets
-
-    @cached_property
-    def in_window(self) -> Incidents:
-        return self.window.of(self.city.incidents)
-
-    @cached_property
-    def density_grid(self) -> Grid:
-        """A fine square grid; coarser than the settings ask only where it would have too many cells."""
-        area, grid = self.city.area, self.city.settings.grid
-        least = 25.0 * np.ceil(np.sqrt(area.area_km2 * 1e6 / (0.8 * grid.max_cells)) / 25.0)
-        return Grid.square(
-            area,
-            cell_size_m=max(self.settings.density_cell_m, float(least)),
-            origin=grid.origin,
-            rotation_deg=grid.rotation_deg,
-            max_cells=grid.max_cells,
-        )
-
-    @cached_property
-    def run_date(self) -> str:
-        return datetime.now(UTC).date().isoformat()
-
-    def incidents(self, name: str) -> Incidents:
-        """Incidents of one category, or of every category that citizens report."""
-        if name != ALL_CATEGORIES:
-            return self.in_window.of(name)
-        together = {*self.categories, *self.city.reported_categories}
-        return self.in_window.of(*sorted(together))
-
-    def core_incidents(self, chosen: Incidents) -> int:
-        """Neighbours that make a core: the setting, or more where the study area is dense throughout."""
-        disc_km2 = np.pi * (self.settings.dbscan_radius_m / 1e3) ** 2
-        mean = len(chosen) / self.city.area.area_km2 * disc_km2
-        return max(self.settings.dbscan_min_incidents, int(np.ceil(_CORE_TIMES_MEAN * mean)))
-
-
-def _analyse(work: _Work, name: str, chosen: Incidents, folder: Path) -> dict[str, Any]:
+def _analyse(
+    work: PatternWork, name: str, chosen: Incidents, folder: Path, progress: Callable[[int], None]
+) -> dict[str, Any]:
     facts = {
         "city": work.city.settings.title,
         "category": name,
@@ -222,47 +162,16 @@ def _analyse(work: _Work, name: str, chosen: Incidents, folder: Path) -> dict[st
         "incidents": len(chosen),
         "run_date": work.run_date,
     }
-    return {"incidents": len(chosen), **dict(_layers(work, chosen, facts, folder))}
-
-
-def _layers(
-    work: _Work, chosen: Incidents, facts: Mapping[str, Any], folder: Path
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    settings = work.settings
-    if "density" in settings.methods:
-        surface = hot_spots(chosen, work.density_grid, method="density", bandwidth_m=settings.bandwidth_m)
-        sentence = density_sentence(surface)
-        write_surface(folder / "density.parquet", surface, {**facts, "sentence": sentence})
-        yield "density", {"peak_per_km2": round(float(np.max(surface.values)), 1), "sentence": sentence}
-    if "gi_star" in settings.methods:
-        surface = hot_spots(chosen, work.city.grid, method="gi_star", fdr=settings.fdr)
-        sentence = gi_star_sentence(surface, chosen)
-        write_surface(folder / "gi_star.parquet", surface, {**facts, "sentence": sentence})
-        yield "gi_star", {"hot_cells": surface.parameters["discoveries"], "sentence": sentence}
-    if "dbscan" in settings.methods:
-        core = work.core_incidents(chosen)
-        clusters = find_clusters(chosen, radius_m=settings.dbscan_radius_m, min_incidents=core)
-        sentence = clusters_sentence(clusters)
-        _write_clusters(folder, clusters, {**facts, "sentence": sentence})
-        yield "dbscan", {"clusters": len(clusters.summary), "core_incidents": core, "sentence": sentence}
-
-
-def _write_clusters(folder: Path, clusters: Clusters, facts: Mapping[str, Any]) -> None:
-    own = {"kind": "clusters", "method": clusters.method, "parameters": dict(clusters.parameters)}
-    write_layer(folder / "dbscan.parquet", clusters.summary, {**facts, **own})
-    member = clusters.labels.notna().to_numpy(dtype=bool)
-    table = clusters.incidents.table.loc[member, ["id", "occurred_from", "category", "x", "y"]]
-    points = gpd.GeoDataFrame(
-        {
-            "id": table["id"],
-            "cluster": clusters.labels[member].astype("int64"),
-            "category": pd.Series(table["category"].astype(str)),
-            "occurred_from": table["occurred_from"],
-        },
-        geometry=gpd.points_from_xy(table["x"], table["y"]),
-        crs=clusters.incidents.area.crs,
-    )
-    write_layer(folder / "dbscan_members.parquet", points, {**facts, **own, "kind": "cluster members"})
+    found: dict[str, Any] = {"incidents": len(chosen)}
+    for step, method in enumerate(work.settings.methods):
+        progress(step)
+        if name == ALL_CATEGORIES and method in ONE_CATEGORY:
+            continue
+        try:
+            found[method] = METHODS[method](work, chosen, facts, folder)
+        except NotApplicableError as error:
+            found[method] = {"not_applicable": str(error), "sentence": str(error)}
+    return found
 
 
 def _overall_sentence(found: Mapping[str, Mapping[str, Any]], window: Window) -> str:

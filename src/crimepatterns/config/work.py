@@ -1,8 +1,9 @@
 """Settings of the work done on the data: grid, patterns, forecasts, evaluation, plans and the web page."""
 
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from crimepatterns.config.values import Model, Positive, PositiveInt, Share
 
@@ -14,6 +15,12 @@ __all__ = [
     "PlanSettings",
     "ServingSettings",
 ]
+
+
+PatternMethod = Literal[
+    "density", "gi_star", "local_moran", "change", "emerging", "persistence", "dbscan", "st_dbscan", "hdbscan",
+    "knox", "near_repeat", "concentration", "repeat_places", "usual",
+]  # fmt: skip
 
 
 class GridSettings(Model):
@@ -31,7 +38,21 @@ class GridSettings(Model):
 class PatternSettings(Model):
     """Hot spots and clusters."""
 
-    methods: tuple[Literal["density", "gi_star", "dbscan"], ...] = ("density", "gi_star", "dbscan")
+    methods: tuple[PatternMethod, ...] = (
+        "density",
+        "gi_star",
+        "dbscan",
+        "local_moran",
+        "emerging",
+        "persistence",
+        "change",
+        "knox",
+        "near_repeat",
+        "concentration",
+        "repeat_places",
+        "usual",
+    )
+    as_of: str | None = None
     categories: tuple[str, ...] = ()
     window_days: PositiveInt = 365
     bandwidth_m: Positive = 400.0
@@ -39,6 +60,21 @@ class PatternSettings(Model):
     fdr: Share = 0.05
     dbscan_radius_m: Positive = 120.0
     dbscan_min_incidents: PositiveInt = 30
+    burst_days: PositiveInt = 7
+    burst_min_incidents: PositiveInt = 6
+    near_repeat_m: Positive = 200.0
+    near_repeat_days: PositiveInt = 14
+    replicates: PositiveInt = 99
+    step_days: PositiveInt = 28
+    steps: PositiveInt = 13
+    export: tuple[Literal["geojson", "gpkg", "csv"], ...] = ()
+
+    @field_validator("as_of")
+    @classmethod
+    def _a_day(cls, day: str | None) -> str | None:
+        if day is not None:
+            date.fromisoformat(day)
+        return day
 
 
 class ForecastSettings(Model):

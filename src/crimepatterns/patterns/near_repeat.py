@@ -128,6 +128,10 @@ class RepeatDecay:
     half_distance_interval: tuple[float, float]
     half_life_interval: tuple[float, float]
 
+    def is_determined(self, *, times: float = 10.0) -> bool:
+        """Tell whether the data fix both figures: no interval spans more than so many times its lower end."""
+        return all(high <= times * low for low, high in (self.half_distance_interval, self.half_life_interval))
+
     def sentence(self) -> str:
         """Say in one sentence how far and how long the raised chance reaches."""
         near, far = self.half_distance_interval

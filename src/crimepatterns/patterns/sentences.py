@@ -8,7 +8,7 @@ from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns.significance import discoveries
 
-__all__ = ["clusters_sentence", "density_sentence", "gi_star_sentence"]
+__all__ = ["clusters_sentence", "density_sentence", "gi_star_sentence", "local_moran_sentence"]
 
 
 def density_sentence(surface: Surface) -> str:
@@ -56,3 +56,14 @@ def clusters_sentence(clusters: Clusters) -> str:
     held = f"{share * 100:.0f} %" if share >= 0.005 else "under 1 %"
     named = f"it lies{where}" if count == 1 and where else f"the largest{where} has {largest['incidents']:,}"
     return f"{start} {held} of the incidents; {named}."
+
+
+def local_moran_sentence(surface: Surface) -> str:
+    """Say how many cells resemble their neighbours, and how many stand out among them."""
+    facts = {name: int(str(surface.parameters[name])) for name in ("high-high", "low-low", "high-low", "low-high")}
+    if not any(facts.values()):
+        return f"No cell is shown to resemble its neighbours or to differ from them ({surface.parameters['null']})."
+    return (
+        f"{facts['high-high']:,} busy cells among busy ones and {facts['low-low']:,} quiet among quiet ones; "
+        f"{facts['high-low']:,} busy cells stand alone and {facts['low-high']:,} quiet ones lie among busy ones."
+    )

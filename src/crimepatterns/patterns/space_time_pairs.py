@@ -23,7 +23,7 @@ SAME_PLACE_M = 1.0
 """Two incidents closer than this, metres, are at the same place."""
 
 _CHUNK = 500_000
-_KEPT = 20_000_000
+_KEPT_PER_POINT = 100
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,8 @@ class PairSearch:
         everywhere = np.zeros(len(self._x), dtype=np.int64)
         ordered = np.sort(self._square)
         many = np.searchsorted(ordered, ordered, side="right") - np.searchsorted(ordered, ordered, side="left")
-        if 5 * many.sum() > _KEPT:
+        # Where many are close in space alone, sorting by day anew is cheaper than looking at all of them.
+        if 5 * many.sum() > _KEPT_PER_POINT * len(ordered):
             return None
         blocks = list(self.pairs(everywhere))
         return Pairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))) if blocks else None

@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crimepatterns.domain.area import StudyArea
@@ -17,15 +18,18 @@ from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import ArtefactError, MissingInputError
-from crimepatterns.store.atomic import replacing
+from crimepatterns.store.atomic import replacing, write_text
 
 __all__ = [
+    "export_layer",
     "read_forecast",
     "read_layer",
     "read_surface",
+    "read_table",
     "write_forecast",
     "write_layer",
     "write_surface",
+    "write_table",
 ]
 
 _KEY = b"crimepatterns"
@@ -51,14 +55,72 @@ def read_layer(path: Path) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
     ArtefactError
         If it is damaged or not one of ours.
     """
-    if not path.exists():
-        raise MissingInputError(f"{path} is not there yet: run the stage that makes it.")
+    _, facts = _columns_and_facts(path)
     try:
-        layer = gpd.read_parquet(path)
-        facts = json.loads((pq.read_schema(path).metadata or {})[_KEY])
+        return gpd.read_parquet(path), facts
     except (OSError, ValueError, KeyError) as error:
-        raise ArtefactError(f"{path} is damaged or foreign ({error}): run its stage again with --force.") from error
-    return layer, facts
+        raise _damaged(path, error) from error
+
+
+def write_table(path: Path, table: pd.DataFrame, facts: Mapping[str, Any]) -> None:
+    """Write a table without geometry as Parquet with `facts` (JSON) in its metadata."""
+    with replacing(path) as beside:
+        columns = pa.Table.from_pandas(table, preserve_index=False)
+        metadata = {
+            **(columns.schema.metadata or {}),
+            _KEY: json.dumps(dict(facts), sort_keys=True, default=str).encode(),
+        }
+        pq.write_table(columns.replace_schema_metadata(metadata), beside)
+
+
+def read_table(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a table and its facts; see `read_layer` for the errors."""
+    columns, facts = _columns_and_facts(path)
+    return columns.to_pandas(), facts
+
+
+def export_layer(path: Path, form: Literal["geojson", "gpkg", "csv"]) -> Path | None:
+    """Write a stored layer once more beside itself for other programs, with its facts inside.
+
+    Parameters
+    ----------
+    path : Path
+        A file of `write_layer`, `write_surface` or `write_table`.
+    form : {"geojson", "gpkg", "csv"}
+        GeoJSON is in degrees (RFC 7946), its facts are the member ``crimepatterns``; a GeoPackage keeps the reference
+        system, its facts are the metadata of the layer; CSV has neither geometry nor facts.
+
+    Returns
+    -------
+    Path or None
+        None where a table has no geometry to export.
+    """
+    columns, facts = _columns_and_facts(path)
+    target = path.with_suffix(f".{form}")
+    if form == "csv":
+        frame = columns.to_pandas().drop(columns="geometry", errors="ignore")
+        write_text(target, frame.to_csv(index=False))
+        return target
+    if "geometry" not in columns.column_names:
+        return None
+    layer, _ = read_layer(path)
+    if form == "geojson":
+        moments = layer.select_dtypes(["datetime", "datetimetz"]).columns
+        # GeoJSON knows no moments: they are written with their offset.
+        plain = layer.assign(**{name: layer[name].map(pd.Timestamp.isoformat) for name in moments})
+        document = json.loads(plain.to_crs("EPSG:4326").to_json(drop_id=True))
+        write_text(target, json.dumps({**document, "crimepatterns": facts}, default=str, ensure_ascii=False))
+        return target
+    with replacing(target) as beside:
+        told = {"crimepatterns": json.dumps(facts, sort_keys=True, default=str)}
+        # The driver insists on the ending.
+        made = beside.with_name(f"{beside.stem}.gpkg")
+        try:
+            layer.to_file(made, driver="GPKG", layer=path.stem, engine="pyogrio", layer_metadata=told)
+            made.replace(beside)
+        finally:
+            made.unlink(missing_ok=True)
+    return target
 
 
 def write_surface(path: Path, surface: Surface, facts: Mapping[str, Any] | None = None) -> None:
@@ -130,6 +192,20 @@ def read_forecast(path: Path, area: StudyArea) -> tuple[Forecast, dict[str, Any]
         parameters=MappingProxyType(facts["parameters"]),
     )
     return forecast, facts
+
+
+def _columns_and_facts(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    if not path.exists():
+        raise MissingInputError(f"{path} is not there yet: run the stage that makes it.")
+    try:
+        columns = pq.read_table(path, partitioning=None)
+        return columns, json.loads((columns.schema.metadata or {})[_KEY])
+    except (OSError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ArtefactError:
+    return ArtefactError(f"{path} is damaged or foreign ({error}): run its stage again with --force.")
 
 
 def _with_lattice(layer: gpd.GeoDataFrame, grid: Grid) -> gpd.GeoDataFrame:

@@ -59,7 +59,7 @@ def test_small_chunks_find_the_same(
 ) -> None:
     x, y, day = scattered
     monkeypatch.setattr("crimepatterns.patterns.space_time_pairs._CHUNK", 50)
-    monkeypatch.setattr("crimepatterns.patterns.space_time_pairs._KEPT", 0)
+    monkeypatch.setattr("crimepatterns.patterns.space_time_pairs._KEPT_PER_POINT", 0)
     search = PairSearch(x, y, reach_m=BANDS.reach_m, reach_days=BANDS.reach_days)
     assert np.array_equal(search.count(day, BANDS), _plain_count(x, y, day, BANDS))
 

@@ -4,8 +4,10 @@ import json
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.image import imread
+from pyogrio import read_info
 
 from crimepatterns import find_clusters, hot_spots
 from crimepatterns.city import City
@@ -13,7 +15,7 @@ from crimepatterns.config import load_settings
 from crimepatterns.data_processing import clean, ingest
 from crimepatterns.errors import ConfigError, PatternError
 from crimepatterns.pattern_analysis import find_patterns
-from crimepatterns.store.layers import read_layer, read_surface
+from crimepatterns.store.layers import read_layer, read_surface, read_table
 from crimepatterns.visualization import visualize
 
 pytestmark = pytest.mark.slow
@@ -43,13 +45,21 @@ def test_layers_carry_their_facts(settings, summary) -> None:
     city = City(settings)
     assert json.loads(json.dumps(summary)) == summary
     assert set(summary["categories"]) == {"theft", "burglary", "all"}
-    assert len(summary["outputs"]) == 3 * 4
+    names = {path.split("/")[-2] + "/" + path.split("/")[-1] for path in summary["outputs"]}
+    every = {"density", "gi_star", "dbscan", "dbscan_members", "local_moran", "local_moran_kinds", "emerging", "change",
+             "persistence", "concentration", "repeat_places", "usual"}  # fmt: skip
+    # One year of records has no year before it to compare with.
+    every -= {"change"}
+    one = every | {"knox", "near_repeat", "near_repeat_members"}
+    expected = {("theft", f) for f in one} | {("burglary", f) for f in one} | {("all", f) for f in every}
+    assert names == {f"{folder}/{file}.parquet" for folder, file in expected}
+    assert "holds nothing" in summary["categories"]["theft"]["change"]["not_applicable"]
     assert all((settings.root / path).exists() for path in summary["outputs"])
     for name in ("theft", "all"):
         folder = city.layout.patterns / name
         density, facts = read_surface(folder / "density.parquet", city.area)
         assert {"as_of", "window", "category", "parameters", "run_date", "sentence", "city"} <= set(facts)
-        assert (density.values * density.grid.area_km2).sum() == pytest.approx(facts["incidents"])
+        assert density.grid.area_km2 @ density.values == pytest.approx(facts["incidents"])  # noqa: PD011
         gi_star, _ = read_surface(folder / "gi_star.parquet", city.area)
         assert (gi_star.q_values <= 0.05).sum() == summary["categories"][name]["gi_star"]["hot_cells"]
         assert gi_star.times_expected is not None
@@ -105,3 +115,40 @@ def test_figures_are_drawn_and_the_missing_ones_named(settings) -> None:
         assert min(picture.shape[:2]) > 400
         assert picture[..., :3].std() > 0.02
     json.dumps(drawn)
+
+
+def test_one_method_of_one_category_as_of_a_day_in_other_forms(settings) -> None:
+    chosen = {"methods": ["gi_star", "near_repeat", "usual"], "categories": ["theft"], "as_of": "2025-07-01"}
+    changed = load_settings(
+        overrides={**OVERRIDES, "context": [], "root": str(settings.root),
+                   "patterns": {**OVERRIDES["patterns"], **chosen, "export": ["geojson", "gpkg", "csv"]}}
+    )  # fmt: skip
+    summary = find_patterns(changed)
+    assert set(summary["categories"]["theft"]) == {"incidents", "gi_star", "near_repeat", "usual"}
+    assert summary["as_of"] <= "2025-07-01T00:00:00-06:00"
+    folder = City(changed).layout.patterns / "theft"
+    layer, facts = read_layer(folder / "gi_star.parquet")
+    document = json.loads((folder / "gi_star.geojson").read_text(encoding="utf-8"))
+    assert len(document["features"]) == len(layer)
+    assert document["crimepatterns"]["parameters"]["fdr"] == facts["parameters"]["fdr"]
+    assert {"run_date", "as_of"} <= set(document["crimepatterns"])
+    package = gpd.read_file(folder / "gi_star.gpkg")
+    assert package.crs == layer.crs
+    assert package["value"].tolist() == pytest.approx(layer["value"].tolist())
+    told = json.loads(read_info(folder / "gi_star.gpkg")["layer_metadata"]["crimepatterns"])
+    assert told["run_date"] == facts["run_date"]
+    table, facts = read_table(folder / "usual.parquet")
+    assert list(table["period"].unique()) == ["7 days", "28 days", "year to date"]
+    assert not (folder / "usual.geojson").exists()
+    assert (folder / "usual.csv").read_text(encoding="utf-8").startswith("period,area,count")
+    members, _ = read_table(folder / "near_repeat_members.parquet")
+    assert members["occurred_from"].max() < pd.Timestamp("2025-07-01", tz=City(changed).area.timezone)
+    find_patterns(settings)
+
+
+def test_a_day_before_the_record_is_refused(settings) -> None:
+    early = {**OVERRIDES, "context": [], "root": str(settings.root), "patterns": {"as_of": "1999-01-01"}}
+    with pytest.raises(ConfigError, match="before the first incident"):
+        find_patterns(load_settings(overrides=early))
+    with pytest.raises(ConfigError, match="as_of"):
+        load_settings(overrides={"patterns": {"as_of": "soon"}})

@@ -1,0 +1,38 @@
+"""The methods of pattern analysis by the name settings give them; a new method is one function and one line here."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from crimepatterns.domain.incidents import Incidents
+from crimepatterns.pattern_methods import clusters, repeats, surfaces, tables
+from crimepatterns.pattern_methods.work import ALL_CATEGORIES, PatternWork
+
+__all__ = ["ALL_CATEGORIES", "METHODS", "ONE_CATEGORY", "Method", "PatternWork"]
+
+Method = Callable[[PatternWork, Incidents, Mapping[str, Any], Path], dict[str, Any]]
+"""Takes the work, the incidents of one category, the facts that every file carries, and a folder to write into; returns
+what to tell, with a ``sentence``."""
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "density": surfaces.density,
+        "gi_star": surfaces.hot_cells,
+        "local_moran": surfaces.resemblance,
+        "change": surfaces.change,
+        "emerging": surfaces.emerging,
+        "persistence": surfaces.persistence,
+        "dbscan": clusters.places,
+        "st_dbscan": clusters.bursts,
+        "hdbscan": clusters.densities,
+        "knox": repeats.interaction,
+        "near_repeat": repeats.chains,
+        "concentration": tables.concentrated,
+        "repeat_places": tables.busiest_places,
+        "usual": tables.usual,
+    }
+)
+
+ONE_CATEGORY = frozenset({"knox", "near_repeat"})
+"""Methods that say nothing about all categories together: a theft does not repeat a burglary."""

@@ -1,0 +1,56 @@
+"""Pattern methods that ask whether incidents follow one another."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crimepatterns.domain.incidents import Incidents
+from crimepatterns.errors import NotApplicableError, PatternError
+from crimepatterns.pattern_methods.work import PatternWork
+from crimepatterns.patterns.knox import knox
+from crimepatterns.patterns.near_repeat import near_repeat_chains, repeat_decay
+from crimepatterns.patterns.space_time_pairs import SpaceTimeBands
+from crimepatterns.store.layers import write_layer, write_table
+
+__all__ = ["chains", "interaction"]
+
+_BANDS = SpaceTimeBands((100.0, 200.0, 300.0, 400.0), (3, 7, 14, 21, 28))
+
+
+def interaction(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Count close pairs beside what permuted dates give; half-distance and half-life where there is an excess."""
+    _need_days(chosen, least=2)
+    found = knox(chosen, bands=_BANDS, replicates_count=work.settings.replicates)
+    told = [found.sentence()]
+    decay: dict[str, Any] = {}
+    if not told[0].startswith("No band"):
+        try:
+            fade = repeat_decay(found)
+        except PatternError:
+            fade = None
+        if fade is not None and fade.is_determined():
+            told.append(fade.sentence())
+            decay = {"half_distance_m": fade.half_distance_m, "half_life_days": fade.half_life_days}
+    sentence = " ".join(told)
+    own = {"kind": "near-repeat table", "method": "knox", "null": found.null, "parameters": dict(found.parameters)}
+    write_table(folder / "knox.parquet", found.to_frame(), {**facts, **own, **decay, "sentence": sentence})
+    return {**decay, "sentence": sentence}
+
+
+def chains(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Link near repeats."""
+    _need_days(chosen, least=1)
+    wanted = work.settings
+    found = near_repeat_chains(chosen, distance_m=wanted.near_repeat_m, days=wanted.near_repeat_days)
+    own = {"method": "near_repeat", "parameters": dict(found.parameters), "sentence": found.sentence()}
+    write_layer(folder / "near_repeat.parquet", found.chains, {**facts, **own, "kind": "near-repeat chains"})
+    members = found.members.drop(columns="row")
+    write_table(folder / "near_repeat_members.parquet", members, {**facts, **own, "kind": "chain members"})
+    return {"chains": len(found.chains), "sentence": found.sentence()}
+
+
+def _need_days(chosen: Incidents, *, least: int) -> None:
+    if (chosen.table["time_precision"] == "month").any():
+        raise NotApplicableError("Times are known to the month only: nothing can be said about days between incidents.")
+    if len(chosen) < least:
+        raise NotApplicableError(f"Needs at least {least} incidents in the window.")
