@@ -60,6 +60,20 @@ def test_the_unusual_stretch_by_brute_force() -> None:
     assert unusual_stretch([[0, 0, 0, 0]], share).tolist() == [1.0]
 
 
+@pytest.mark.parametrize("mean", [0.1, 1.0, 200.0])
+@pytest.mark.parametrize("steps", [2, 3, 9])
+def test_stretches_left_out_are_never_the_most_unusual(mean: float, steps: int) -> None:
+    rng = np.random.default_rng(8)
+    share = rng.dirichlet(np.full(steps, 3.0))
+    counts = rng.poisson(steps * mean * share * rng.gamma(4, 0.25, (300, steps)))
+    least = np.ones(300)
+    for begin, end in itertools.combinations(range(1, steps + 1), 2):
+        part = share[begin:end].sum()
+        least = np.minimum(least, binomial_two_sided(counts[:, begin:end].sum(axis=1), counts.sum(axis=1), part))
+    exact = np.minimum(least * steps * (steps - 1) / 2, 1.0)
+    np.testing.assert_allclose(unusual_stretch(counts, share), exact, rtol=1e-6)
+
+
 @pytest.mark.parametrize("mean", [0.2, 2.0, 30.0])
 def test_the_unusual_stretch_is_never_liberal(mean: float) -> None:
     counts = np.random.default_rng(4).poisson(mean, (4000, 12))
