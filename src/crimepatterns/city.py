@@ -21,7 +21,10 @@ from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import ConfigError, MissingInputError, NotApplicableError
 from crimepatterns.features.context import layer_covariates
 from crimepatterns.patterns.reporting_delay import ReportingDelay, reporting_delay
+from crimepatterns.quality.flags import Flags
+from crimepatterns.quality.leave_out import without
 from crimepatterns.store.areas import read_study_area
+from crimepatterns.store.atomic import read_json
 from crimepatterns.store.context_layers import read_context_layer
 from crimepatterns.store.incidents import read_incidents
 from crimepatterns.store.layout import Layout
@@ -131,8 +134,39 @@ class City:
         return reporting_delay(self.incidents, since="occurred_from", assumed_days=assumed)
 
     @cached_property
+    def flags(self) -> Flags:
+        """What the data honesty report flags; nothing where `check` has not run."""
+        path = self.layout.quality / "honesty.json"
+        return Flags.of_report(read_json(path)) if path.exists() else Flags()
+
+    @cached_property
+    def trusted(self) -> Incidents:
+        """The incidents without the rows of the flags that ``quality.leave_out`` names.
+
+        Raises
+        ------
+        MissingInputError
+            If there are such flags and `check` has not run.
+        """
+        names = self.settings.quality.leave_out
+        if names and not self.flags.checked:
+            raise MissingInputError(
+                f"quality.leave_out names {list(names)}, but the records have not been checked: "
+                "run `crimepatterns check` first."
+            )
+        return without(self.incidents, self.flags.rules(names))
+
+    @cached_property
     def matured(self) -> tuple[pd.Timestamp, str]:
         """The moment up to which outcomes are complete, and a statement of what was known when."""
+        until, statement = self._matured_by_delay
+        complete = self.flags.complete_until(self.area.timezone)
+        if complete is None or complete >= until:
+            return until, statement
+        return complete, f"{statement} {self.flags.note('recent_weeks_incomplete')}"
+
+    @property
+    def _matured_by_delay(self) -> tuple[pd.Timestamp, str]:
         end, assumed = self.archive.end, self.delay.assumed_days
         if assumed is not None:
             return end - pd.DateOffset(days=int(np.ceil(assumed))), (

@@ -102,6 +102,12 @@ def context(config: Config = None, change: Change = None, as_json: AsJson = Fals
     _stage("context", config, change, as_json=as_json, force=force)
 
 
+@app.command(epilog="Example: crimepatterns check --config config/cities/chicago.yaml")
+def check(config: Config = None, change: Change = None, as_json: AsJson = False, force: Force = False) -> None:
+    """Doubt the records: what is wrong with them, and what that does to hot spots."""
+    _stage("check", config, change, as_json=as_json, force=force)
+
+
 @app.command(epilog="Example: crimepatterns patterns --method knox --method near_repeat --category burglary")
 def patterns(
     config: Config = None,

@@ -50,7 +50,8 @@ def forecast(settings: Settings, *, progress: Progress = silent, as_of: str | No
     Returns
     -------
     dict
-        ``cutoff``, ``period``, ``champions``, ``categories`` (expected total, places, fallbacks) and ``outputs``.
+        ``cutoff``, ``period``, ``champions``, ``note`` (on last weeks that are not complete), ``categories`` (expected
+        total, places, fallbacks) and ``outputs``.
 
     Raises
     ------
@@ -82,6 +83,7 @@ def forecast(settings: Settings, *, progress: Progress = silent, as_of: str | No
         "cutoff": work.cutoff.isoformat(),
         "period": [work.periods.start.isoformat(), work.periods.end.isoformat()],
         "champions": {category: work.champion(category) for category in work.city.targets},
+        "note": work.city.flags.note("recent_weeks_incomplete"),
         "categories": categories,
         "outputs": [str(home / name) for name in names],
     }

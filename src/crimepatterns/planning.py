@@ -16,6 +16,7 @@ from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.errors import MissingInputError
 from crimepatterns.evaluation.comparison import compare
+from crimepatterns.quality.flags import without_doubted_hours
 from crimepatterns.reports.patrol_sheet import patrol_sheet_html, plan_csv
 from crimepatterns.store.atomic import read_json, write_json, write_text
 from crimepatterns.store.layers import read_forecast, write_layer
@@ -24,6 +25,9 @@ from crimepatterns.store.scorecards import read_extra
 from crimepatterns.version import __version__
 
 __all__ = ["plan"]
+
+_SAID = {"hours_unreliable": "Hours", "recent_weeks_incomplete": "Last weeks"}
+"""Flags of the honesty report that a plan must tell, and under which name."""
 
 
 def plan(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
@@ -51,13 +55,14 @@ def plan(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
     ]
     rules = _rules(settings)
     progress("Choosing places and hours", 0, 2)
-    made = plan_patrols(forecasts, city.incidents, rules=rules)
+    made = plan_patrols(forecasts, without_doubted_hours(city.incidents, city.flags), rules=rules)
     progress("Scoring plans on the past", 1, 2)
     backtest = _backtest(city, rules)
     run = {
         "Version": __version__,
         "Settings": settings_digest(settings.plan, settings.grid, settings.forecast),
         "Data until": str(city.archive.end.date()),
+        **{said: city.flags.note(name) for name, said in _SAID.items() if name in city.flags},
     }
     page = patrol_sheet_html(
         made,

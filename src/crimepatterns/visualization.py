@@ -17,6 +17,7 @@ from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.domain.scorecard import Scorecard
 from crimepatterns.errors import MissingInputError, PatternError
 from crimepatterns.patterns.window import Window, last_days
+from crimepatterns.quality.flags import without_doubted_hours
 from crimepatterns.store.atomic import replacing_folder
 from crimepatterns.store.context_layers import read_context_layer
 from crimepatterns.store.layers import read_forecast, read_layer, read_surface
@@ -177,7 +178,15 @@ class _Gallery:
 
     def _hours(self, category: str) -> Figure:
         chosen = self.window.of(self._chosen(category))
-        return static.hour_weekday_map(chosen, category=category, window=self.window, run_date=self.run_date)
+        flags = self.city.flags
+        known = without_doubted_hours(chosen, flags)
+        return static.hour_weekday_map(
+            known,
+            category=category,
+            window=self.window,
+            run_date=self.run_date,
+            note=flags.note("hours_unreliable"),
+        )
 
     def _seasons(self, category: str) -> Figure:
         return static.seasonality(self._chosen(category), category=category, run_date=self.run_date)

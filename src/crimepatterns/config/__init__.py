@@ -21,6 +21,7 @@ from crimepatterns.config.work import (
     GridSettings,
     PatternSettings,
     PlanSettings,
+    QualitySettings,
     ServingSettings,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "GridSettings",
     "PatternSettings",
     "PlanSettings",
+    "QualitySettings",
     "ServingSettings",
     "Settings",
     "SourceSettings",

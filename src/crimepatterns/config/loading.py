@@ -27,6 +27,7 @@ from crimepatterns.config.work import (
     GridSettings,
     PatternSettings,
     PlanSettings,
+    QualitySettings,
     ServingSettings,
 )
 from crimepatterns.errors import ConfigError
@@ -50,6 +51,7 @@ class Settings(Model):
     study_area: StudyAreaSettings = StudyAreaSettings()
     taxonomy: TaxonomySettings = TaxonomySettings()
     grid: GridSettings = GridSettings()
+    quality: QualitySettings = QualitySettings()
     patterns: PatternSettings = PatternSettings()
     forecast: ForecastSettings = ForecastSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

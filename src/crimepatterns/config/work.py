@@ -13,6 +13,7 @@ __all__ = [
     "GridSettings",
     "PatternSettings",
     "PlanSettings",
+    "QualitySettings",
     "ServingSettings",
 ]
 
@@ -124,6 +125,29 @@ class PlanSettings(Model):
     shift_hours: PositiveInt = 8
     area_budget: Share = 0.01
     neighbourhood_cap: Annotated[float, Field(ge=1)] = 1.5
+
+
+LeaveOut = Literal[
+    "boundary_points",
+    "coordinates_rounded",
+    "default_geocodes",
+    "first_of_month_spike",
+    "first_of_year_spike",
+    "long_intervals",
+    "midnight_spike",
+    "near_duplicates",
+    "noon_spike",
+    "snapped_points",
+    "times_coarse",
+]
+
+
+class QualitySettings(Model):
+    """The data honesty report, and which of its findings patterns respect."""
+
+    leave_out: tuple[LeaveOut, ...] = ()
+    max_rows: PositiveInt = 2_000_000
+    seed: int = 7
 
 
 class ServingSettings(Model):

@@ -90,12 +90,21 @@ STAGES: tuple[Stage, ...] = (
         lambda layout: (layout.context, layout.raw_context),
     ),
     Stage(
+        "check",
+        "Doubting the records",
+        "crimepatterns.quality_check:check",
+        ("grid", "patterns", "forecast", "quality"),
+        ("clean",),
+        lambda layout: (layout.quality,),
+    ),
+    Stage(
         "patterns",
         "Finding hot spots and clusters",
         "crimepatterns.pattern_analysis:find_patterns",
-        ("grid", "patterns", "forecast", "taxonomy"),
+        ("grid", "patterns", "forecast", "taxonomy", "quality"),
         ("clean",),
         lambda layout: (layout.patterns,),
+        optional=("check",),
     ),
     Stage(
         "train",
@@ -113,7 +122,7 @@ STAGES: tuple[Stage, ...] = (
         _MODELLING,
         ("clean",),
         lambda layout: (layout.evaluation / "select",),
-        optional=("context",),
+        optional=("context", "check"),
     ),
     Stage(
         "forecast",
@@ -122,7 +131,7 @@ STAGES: tuple[Stage, ...] = (
         _MODELLING,
         ("clean", "train", "evaluate"),
         lambda layout: (layout.forecasts,),
-        optional=("context",),
+        optional=("context", "check"),
     ),
     Stage(
         "plan",
@@ -131,6 +140,7 @@ STAGES: tuple[Stage, ...] = (
         ("grid", "forecast", "plan", "taxonomy", "evaluation"),
         ("clean", "forecast"),
         lambda layout: (layout.plan,),
+        optional=("check",),
     ),
     Stage(
         "visualize",
@@ -139,7 +149,7 @@ STAGES: tuple[Stage, ...] = (
         ("grid", "patterns", "forecast", "plan", "context"),
         ("clean", "patterns"),
         lambda layout: (layout.figures,),
-        optional=("context", "evaluate", "judge", "forecast"),
+        optional=("context", "check", "evaluate", "judge", "forecast"),
     ),
 )
 """In the order in which `run` takes them."""
@@ -152,7 +162,7 @@ JUDGE = Stage(
     ("clean", "evaluate"),
     lambda layout: (layout.evaluation / "judge",),
     (("report", True),),
-    optional=("context",),
+    optional=("context", "check"),
 )
 
 

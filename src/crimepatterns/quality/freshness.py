@@ -18,6 +18,8 @@ _LOW_LEVEL = 0.004
 _LOW_SHARE = 0.1
 _LONGEST_WEEKS = 8
 _SETTLED_DAYS = 90
+_LAST_DAYS = 28
+_SURELY_SEEN = 10.0
 _WAITING_NOTE = 0.05
 _AT_ONCE = 0.95
 
@@ -162,7 +164,11 @@ def _usual_at_end(counts: NDArray[np.int64], first: int, reach: int, per_year: i
 
 
 def _still_to_come(record: Record) -> dict[str, Any]:
-    """Estimate from the delays of settled incidents how many of the last four weeks' are not yet reported."""
+    """Estimate from the delays of settled incidents how many of the last four weeks' are not yet reported.
+
+    Where so many of the last days before the export are empty that reports cannot be the reason, the record ended
+    there, and nothing more is to come.
+    """
     if not record.intake.report_dates:
         return {}
     table = record.table
@@ -170,12 +176,17 @@ def _still_to_come(record: Record) -> dict[str, Any]:
     waited = (export - table["occurred_from"]).dt.total_seconds().to_numpy() / 86_400
     delay = (table["known_at"] - table["occurred_from"]).dt.total_seconds().to_numpy() / 86_400
     settled = np.sort(delay[waited >= _SETTLED_DAYS])
-    last = waited <= float(waited.min()) + 28
-    if len(settled) < 500 or not last.any():
+    if len(settled) < 500:
         return {}
-    known = np.searchsorted(settled, waited[last], side="right") / len(settled)
-    missing = float((1 / np.maximum(known, 0.05) - 1).sum()) / record.sampled
-    share = missing / (missing + float(last.sum()) / record.sampled)
+    days = np.arange(_LAST_DAYS)
+    known = np.searchsorted(settled, days + 0.5, side="right") / len(settled)
+    before = (waited >= _LAST_DAYS) & (waited < _LAST_DAYS + _SETTLED_DAYS)
+    per_day = float(before.sum()) / _SETTLED_DAYS / record.sampled
+    empty = min(int(waited.min()), _LAST_DAYS)
+    ended = per_day * float(known[:empty].sum()) > _SURELY_SEEN
+    open_days = days >= (empty if ended else 0)
+    missing = per_day * float((1 - known)[open_days].sum())
+    share = missing / max(per_day * float(open_days.sum()), 1e-9)
     facts: dict[str, Any] = {"share_missing": round(share, 4)}
     if share < _WAITING_NOTE:
         return facts

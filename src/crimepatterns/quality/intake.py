@@ -114,7 +114,7 @@ def _refused(intake: Intake, check: str, reasons: Iterable[Reason], *, found: st
     uneven = ""
     if labels:
         name, of_label = next(iter(labels.items()))
-        if of_label >= 2 * share:
+        if of_label >= 2 * share and of_label * intake.rows_by_label[name] >= _LEAST_LABEL_ROWS:
             uneven = f", but {per_cent(of_label)} of {name}"
     return Finding(
         check,

@@ -15,7 +15,7 @@ from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import DomainError
 from crimepatterns.quality.duplicates import near_pairs
-from crimepatterns.quality.places import published_decimals
+from crimepatterns.quality.places import published_decimals, unprojected
 
 __all__ = ["RULES", "affected_rows", "without"]
 
@@ -98,24 +98,24 @@ def _boundary(table: pd.DataFrame, area: StudyArea, rule: Mapping[str, Any]) -> 
     edge = area.polygon.boundary
     shapely.prepare(edge)
     points = shapely.points(table[["x", "y"]].to_numpy(dtype=float))
-    return np.asarray(shapely.dwithin(points, edge, float(rule["metres"])))
+    return np.asarray(shapely.dwithin(edge, points, float(rule["metres"])))
 
 
 def _decimals(table: pd.DataFrame, area: StudyArea, rule: Mapping[str, Any]) -> NDArray[np.bool_]:
     degrees = pyproj.CRS.from_user_input(rule["crs"]).is_geographic
-    return published_decimals(_published(table, area, rule["crs"]), degrees=degrees) <= int(rule["at_most"])
+    coordinates, noise = _published(table, area, rule["crs"])
+    return published_decimals(coordinates, degrees=degrees, noise=noise) <= int(rule["at_most"])
 
 
 def _lattice(table: pd.DataFrame, area: StudyArea, rule: Mapping[str, Any]) -> NDArray[np.bool_]:
     degrees = rule["unit"] == "degrees"
-    places = _published(table, area, rule["crs"]) if degrees else table[["x", "y"]].to_numpy(dtype=float)
+    places = _published(table, area, rule["crs"])[0] if degrees else table[["x", "y"]].to_numpy(dtype=float)
     step = float(rule["step"])
     return np.asarray((np.abs(places - np.round(places / step) * step) <= float(rule["tolerance"])).all(axis=1))
 
 
-def _published(table: pd.DataFrame, area: StudyArea, crs: str) -> NDArray[np.float64]:
-    forth = pyproj.Transformer.from_crs(area.crs, crs, always_xy=True)
-    return np.column_stack(forth.transform(table["x"].to_numpy(dtype=float), table["y"].to_numpy(dtype=float)))
+def _published(table: pd.DataFrame, area: StudyArea, crs: str) -> tuple[NDArray[np.float64], float]:
+    return unprojected(table[["x", "y"]].to_numpy(dtype=float), area.crs, crs)
 
 
 def _wall(table: pd.DataFrame) -> NDArray[np.int64]:

@@ -4,12 +4,13 @@ import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from pyproj.enums import TransformDirection
 from scipy import stats
 
 from crimepatterns.quality.findings import Finding, Severity, by_share, per_cent, sound
 from crimepatterns.quality.record import Record
 
-__all__ = ["boundary_points", "coordinate_precision", "published_coordinates", "published_decimals"]
+__all__ = ["boundary_points", "coordinate_precision", "published_coordinates", "published_decimals", "unprojected"]
 
 _MOST_DECIMALS = 9
 _LEVEL = 1e-4
@@ -20,14 +21,39 @@ _LEAST_SHARE = 0.001
 _COARSE_NOTE_M, _COARSE_WARNING_M, _COARSE_SERIOUS_M = 5.0, 50.0, 250.0
 
 
-def published_coordinates(record: Record) -> NDArray[np.float64]:
-    """Return the distinct places in the reference system in which they were published, shape (n_places, 2)."""
-    forth = pyproj.Transformer.from_crs(record.incidents.area.crs, record.intake.coordinates_crs, always_xy=True)
-    x, y = forth.transform(record.places[:, 0], record.places[:, 1])
-    return np.column_stack([x, y])
+def published_coordinates(record: Record) -> tuple[NDArray[np.float64], float]:
+    """Return the distinct places in the reference system in which they were published, and how exact that is.
+
+    Returns
+    -------
+    coordinates : ndarray of float, shape (n_places, 2)
+    noise : float
+        What projecting there and back moves them by, in the unit of the coordinates; changes of datum are not exact.
+    """
+    return unprojected(record.places, record.incidents.area.crs, record.intake.coordinates_crs)
 
 
-def published_decimals(coordinates: NDArray[np.float64], *, degrees: bool) -> NDArray[np.int64]:
+def unprojected(places: NDArray[np.float64], metric_crs: str, published_crs: str) -> tuple[NDArray[np.float64], float]:
+    """Take back the projection of cleaning; see `published_coordinates` for what is returned.
+
+    The inverse of the same operation is used: asking for a way back could give another one, metres away.
+    """
+    there = pyproj.Transformer.from_crs(published_crs, metric_crs, always_xy=True)
+
+    def back(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(there.transform(x, y, direction=TransformDirection.INVERSE))
+
+    coordinates = back(places[:, 0], places[:, 1])
+    probe = coordinates[:: max(len(coordinates) // 2_000, 1)]
+    again = back(*(np.asarray(axis) for axis in there.transform(probe[:, 0], probe[:, 1])))
+    moved = float(np.abs(again - probe).max(initial=0.0))
+    least = 1e-10 if there.source_crs is not None and there.source_crs.is_geographic else 1e-4
+    return coordinates, max(3 * moved, least)
+
+
+def published_decimals(
+    coordinates: NDArray[np.float64], *, degrees: bool, noise: float | None = None
+) -> NDArray[np.int64]:
     """Count the decimals with which each place is written: those of the finer of its two coordinates.
 
     Parameters
@@ -35,14 +61,16 @@ def published_decimals(coordinates: NDArray[np.float64], *, degrees: bool) -> ND
     coordinates : ndarray of float, shape (n, 2)
     degrees : bool
         Degrees have up to nine decimals, metres and feet up to three.
+    noise : float, optional
+        What the coordinates may be off by; fewer decimals can be told the larger it is.
 
     Returns
     -------
     ndarray of int, shape (n,)
     """
     most = _MOST_DECIMALS if degrees else 3
-    # Projecting there and back moves degrees by less than 1e-11 and metres by less than 1e-5.
-    noise = 1e-10 if degrees else 1e-4
+    noise = noise or (1e-10 if degrees else 1e-4)
+    most = min(most, int(np.floor(-np.log10(5 * noise))))
     decimals = np.full(len(coordinates), most, dtype=np.int64)
     for digits in range(most - 1, -1, -1):
         short = np.abs(coordinates - np.round(coordinates, digits)).max(axis=1) < noise
@@ -53,7 +81,8 @@ def published_decimals(coordinates: NDArray[np.float64], *, degrees: bool) -> ND
 def coordinate_precision(record: Record) -> Finding:
     """Tell how many decimals the coordinates have, and what that is on the ground."""
     degrees = pyproj.CRS.from_user_input(record.intake.coordinates_crs).is_geographic
-    decimals = published_decimals(published_coordinates(record), degrees=degrees)[record.points]
+    coordinates, noise = published_coordinates(record)
+    decimals = published_decimals(coordinates, degrees=degrees, noise=noise)[record.points]
     usual = int(np.quantile(decimals, 0.9))
     unit_m = (111_320.0 if degrees else 1.0) * 10.0**-usual
     counted = np.bincount(decimals, minlength=usual + 1)
@@ -111,9 +140,8 @@ def boundary_points(record: Record) -> Finding:
     edge = record.incidents.area.polygon.boundary
     shapely.prepare(edge)
     points = shapely.points(record.places)
-    near = np.flatnonzero(shapely.dwithin(points, edge, _BAND_M))
-    away = shapely.distance(points[near], edge)
-    on = near[away <= _ON_BOUNDARY_M]
+    near = np.flatnonzero(shapely.dwithin(edge, points, _BAND_M))
+    on = near[shapely.dwithin(edge, points[near], _ON_BOUNDARY_M)]
     beside = len(near) - len(on)
     expected = beside * _ON_BOUNDARY_M / (_BAND_M - _ON_BOUNDARY_M)
     rows = int(record.rows_per_place[on].sum())

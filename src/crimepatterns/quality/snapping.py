@@ -24,10 +24,12 @@ _COARSE_DEGREES = 1e-4
 _BLOCK_REACH_M = 260.0
 _BLOCK_LEAST_M = 40.0
 _MIDDLE_M = 0.25
-_BESIDE_M = (-4.0, -3.5, -3.0, -2.5, -2.0, -1.5, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
-_MOST_PAIRS = 3_000_000
-_MOST_PLACES = 200_000
-_TIMES_BESIDE = 2.0
+_BESIDE_M = (-4.0, -3.0, -2.0, -1.5, 1.5, 2.0, 3.0, 4.0)
+_MOST_PAIRS = 400_000
+_MOST_PLACES = 30_000
+_TIMES_BESIDE = 1.5
+_MIDDLE_LEVEL = 2e-3
+_AS_MANY = 0.9
 _FINE_M, _WIDE_M, _BLOCK_M, _DISTRICT_M = 5.0, 20.0, 50.0, 250.0
 
 
@@ -46,6 +48,8 @@ class Lattice:
         Which distinct places lie on it.
     expected : float
         How many would by chance.
+    tolerance : float
+        How far off a node a place may lie, in the unit.
     """
 
     unit: str
@@ -53,6 +57,7 @@ class Lattice:
     step_m: float
     places: NDArray[np.bool_]
     expected: float
+    tolerance: float
 
 
 def snapped_points(record: Record, rng: np.random.Generator) -> Finding:
@@ -99,10 +104,17 @@ def snapped_points(record: Record, rng: np.random.Generator) -> Finding:
             "snapped_points",
             severity,
             f"{middles['found']:,} places lie exactly midway between two others (chance would give "
-            f"{middles['expected']:,.0f}): places are snapped to the middle and the ends of blocks, "
-            f"{len(record.places):,} points that stand {spread:.0f} m apart.",
+            f"{middles['expected']:,.0f}): "
+            + (
+                f"places are snapped to the middle and the ends of blocks, {len(record.places):,} points that stand "
+                f"{spread:.0f} m apart."
+                if spread >= _WIDE_M
+                else "some are set between the ends of a block by rule, not measured."
+            ),
             f"Do not read patterns finer than a block; keep cells and bandwidths at {max(100, 2 * round(spread)):,} m "
-            "or more.",
+            "or more."
+            if spread >= _WIDE_M
+            else "Do not tell neighbouring addresses apart.",
             flag,
             affected=share * len(record.points),
             share=share,
@@ -117,32 +129,40 @@ def snapped_points(record: Record, rng: np.random.Generator) -> Finding:
 
 
 def find_lattice(record: Record) -> Lattice | None:
-    """Find the coarsest lattice on which far more distinct places lie exactly than chance would put there.
+    """Find the lattice on which most incidents lie exactly, far more than chance would put there.
 
     Tried are usual steps in the unit of publication and in metres and feet of the study area's reference system; a
     place counts where both of its coordinates are multiples of the step.
     """
     geographic = pyproj.CRS.from_user_input(record.intake.coordinates_crs).is_geographic
-    published = published_coordinates(record)
+    published, noise = published_coordinates(record)
     trials: list[tuple[str, NDArray[np.float64], float, float, float]] = []
-    digits = 10.0 ** -_finest(published) if geographic else 0.0
+    digits = 10.0 ** -_finest(published, noise) if geographic else 0.0
     if geographic:
         trials += [("degrees", published, step, digits, 111_320.0) for step in _DEGREE_STEPS]
     trials += [("metres", record.places, step, 0.01, 1.0) for step in _METRE_STEPS]
     trials += [("metres", record.places, step * _FOOT_M, 0.01, 1.0) for step in _METRE_STEPS]
     if not geographic:
         trials += [("metres", published, step, 0.01, 1.0) for step in _METRE_STEPS]
+    found: list[tuple[float, Lattice]] = []
     for unit, coordinates, step, grain, metres in trials:
-        on = _multiples(coordinates, step, _tolerance(unit, grain))
+        tolerance = _tolerance(unit, noise)
+        on = _multiples(coordinates, step, tolerance)
         # A number written in steps of `grain` is a multiple of `step` once in step / grain.
-        chance = min(max(grain, 2 * _tolerance(unit, grain)) / step, 1.0) ** 2
+        chance = min(max(grain, 2 * tolerance) / step, 1.0) ** 2
         expected = chance * len(on)
         rows = float(record.rows_per_place[on].sum())
         many = rows >= max(_LEAST_SHARE * len(record.points), 3 * chance * len(record.points))
         if many and stats.poisson.sf(int(on.sum()) - 1, 2 * expected + 1) < _LEVEL and step * metres >= _FINE_M:
-            return Lattice(unit, step, step * metres, on, expected)
+            excess = rows - chance * len(record.points)
+            found.append((excess, Lattice(unit, step, step * metres, on, expected, tolerance)))
+    if found:
+        # Every node of a lattice of 100 m is one of 50 m too, and one in a hundred one of 1 km: the coarsest of those
+        # that hold nearly as many rows as any is meant.
+        most = max(excess for excess, _ in found)
+        return max((one for excess, one in found if excess >= _AS_MANY * most), key=lambda one: one.step_m)
     if geographic and digits >= _COARSE_DEGREES:
-        return Lattice("degrees", digits, digits * 111_320.0, np.ones(len(published), dtype=bool), 0.0)
+        return Lattice("degrees", digits, digits * 111_320.0, np.ones(len(published), dtype=bool), 0.0, noise)
     return None
 
 
@@ -183,7 +203,7 @@ def block_middles(places: NDArray[np.float64], rng: np.random.Generator) -> dict
     beside = np.array([met(offset) for offset in _BESIDE_M], dtype=float)
     expected = float(beside.mean())
     # Rows of houses put a few more at the middle than beside it, and neighbouring triples come together.
-    allowed = _TIMES_BESIDE * expected + 3.0 * float(beside.std()) + 3.0
+    allowed = _TIMES_BESIDE * expected + 2.0 * float(beside.std()) + 1.0
     chance = float(stats.poisson.sf(found - 1, allowed))
     return {
         "places": len(places),
@@ -191,7 +211,7 @@ def block_middles(places: NDArray[np.float64], rng: np.random.Generator) -> dict
         "expected": round(expected, 1),
         "excess": round(max(found - expected, 0.0), 1),
         "p_value": float(f"{chance:.2g}"),
-        "snapped": chance < _LEVEL,
+        "snapped": chance < _MIDDLE_LEVEL,
     }
 
 
@@ -219,22 +239,22 @@ def _on_lattice(lattice: Lattice, rows: int, share: float, evidence: dict[str, A
             "unit": lattice.unit,
             "step": lattice.step,
             "crs": crs,
-            "tolerance": _tolerance(lattice.unit, 1e-6),
+            "tolerance": lattice.tolerance,
         },
     )
 
 
-def _finest(coordinates: NDArray[np.float64]) -> int:
+def _finest(coordinates: NDArray[np.float64], noise: float) -> int:
     """Decimals of degrees in which nearly all places can be written, at most nine."""
     for digits in range(2, 9):
-        if (np.abs(coordinates - np.round(coordinates, digits)).max(axis=1) < 1e-10).mean() > 0.95:
+        if (np.abs(coordinates - np.round(coordinates, digits)).max(axis=1) < noise).mean() > 0.95:
             return digits
     return 9
 
 
-def _tolerance(unit: str, grain: float) -> float:
-    # Coordinates that went through degrees of six decimals are 6 cm off their lattice.
-    return min(grain / 10, 1e-9) if unit == "degrees" else 0.15
+def _tolerance(unit: str, noise: float) -> float:
+    # Coordinates that went through degrees of six decimals are up to 8 cm off their lattice.
+    return max(noise, 1e-9) if unit == "degrees" else 0.15
 
 
 def _multiples(coordinates: NDArray[np.float64], step: float, tolerance: float) -> NDArray[np.bool_]:

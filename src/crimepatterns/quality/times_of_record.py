@@ -136,10 +136,12 @@ def spike(clock: ClockCounts, *, hour: int) -> Finding:
             flag=f"{check}_spike",
             evidence=evidence,
         )
+    if hour == 0 and beside > excess:
+        named, share_at = "midnight or 00:01", share_at + float(clock.minutes[1]) / clock.timed
     return Finding(
         check,
         by_share(affected / clock.timed, warning=0.004, serious=0.05),
-        f"{per_cent(share_at)} of the times are exactly {named}; about {affected:,.0f} more than the other hours lead "
+        f"{per_cent(share_at)} of the times are exactly {named}; about {affected:,.0f} more than the other times lead "
         "to expect.",
         f"Treat times at {named} as unknown hours: they move the peak of hour charts and shifts.",
         f"{check}_spike",

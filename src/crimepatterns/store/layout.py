@@ -88,6 +88,11 @@ class Layout:
         return self.results / "plan"
 
     @property
+    def quality(self) -> Path:
+        """The data honesty report: ``honesty.json`` with its flags, ``honesty.html`` and its pictures."""
+        return self.results / "quality"
+
+    @property
     def figures(self) -> Path:
         """PNG figures."""
         return self.results / "figures"

@@ -25,7 +25,9 @@ __all__ = ["hour_weekday_map", "seasonality", "trend"]
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def hour_weekday_map(incidents: Incidents, *, category: str, window: Window, run_date: str = "") -> Figure:
+def hour_weekday_map(
+    incidents: Incidents, *, category: str, window: Window, run_date: str = "", note: str = ""
+) -> Figure:
     """Show at which hours of which days incidents happen, in incidents per week.
 
     An incident known only to lie between two moments counts in every hour of that span by its share of the time; a date
@@ -38,6 +40,8 @@ def hour_weekday_map(incidents: Incidents, *, category: str, window: Window, run
     category : str
     window : Window
     run_date : str
+    note : str
+        What there is to say against the hours of these records.
 
     Returns
     -------
@@ -54,7 +58,8 @@ def hour_weekday_map(incidents: Incidents, *, category: str, window: Window, run
     counts = week.mass * (604_800 / (window.end - window.start).total_seconds())
     known = hour_known(incidents.table)
     moments = incidents.table.loc[known, "occurred_from"].dt
-    caption = f"{week} {_sharpness(moments)}Civil time, {incidents.area.timezone}.{run_note(run_date)}"
+    doubt = f"{note} " if note else ""
+    caption = f"{week} {_sharpness(moments)}{doubt}Civil time, {incidents.area.timezone}.{run_note(run_date)}"
     with figure_style():
         frame = framed(
             9.0,
