@@ -57,7 +57,7 @@ class CylinderLimits:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.max_radius_m) and self.max_radius_m >= 0):
             raise PatternError(f"Scan: max_radius_m must be >= 0 metres, got {self.max_radius_m}.")
-        if self.radii != "all" and (isinstance(self.radii, str) or self.radii < 1):
+        if self.radii != "all" and not (isinstance(self.radii, int) and self.radii >= 1):
             raise PatternError(f"Scan: radii must be a number of steps >= 1 or 'all', got {self.radii!r}.")
         if self.max_days < 1 or self.min_cases < 1 or not 0 < self.max_share <= 1:
             raise PatternError(

@@ -134,7 +134,7 @@ def monte_carlo_p(observed: ArrayLike, simulated: ArrayLike) -> NDArray[np.float
     """Return (m + 1) / (r + 1) for each observed value against the simulated maxima; ties count as extreme."""
     values, maxima = np.asarray(observed, dtype=float), np.asarray(simulated, dtype=float)
     reached: NDArray[np.int64] = exceeds(maxima[:, None], values[None, :]).sum(axis=0)
-    return (reached + 1.0) / (len(maxima) + 1.0)
+    return np.asarray((reached + 1.0) / (len(maxima) + 1.0), dtype=np.float64)
 
 
 def recurrence_days(
