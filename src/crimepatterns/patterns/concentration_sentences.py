@@ -41,5 +41,5 @@ def repeat_places_sentence(found: RepeatPlaces, *, places_share: float = 0.1) ->
     suspect = int(table["suspect"].sum()) if "suspect" in table else 0
     if not suspect:
         return text + "."
-    named = "one place may be a default position" if suspect == 1 else f"{suspect:,} places may be default positions"
-    return f"{text}; {named} of the geocoder."
+    count = "one place stands" if suspect == 1 else f"{suspect:,} places stand"
+    return f"{text}; {count} far above the surroundings: large facilities, or default positions of the geocoder."

@@ -217,6 +217,8 @@ def _about_size(table: pd.DataFrame, best: int, later: int, grid: Grid) -> list[
     second = (
         f"That gives {len(grid):,} cells with {float(table['mean_count'].iloc[best]):.2g} incidents each on average."
     )
+    if len(sizes) > 1 and best in (0, len(sizes) - 1):
+        second += f" It is the {'smallest' if best == 0 else 'largest'} size tried: name others with sizes_m."
     return [first, second]
 
 

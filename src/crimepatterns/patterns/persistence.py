@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.periods import Periods
+from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns.autocorrelation import gi_star
 from crimepatterns.patterns.significance import binomial_tail, discoveries, false_discovery_rate
@@ -57,6 +58,7 @@ def hot_spot_persistence(
     *,
     recent: int | None = None,
     hot: ArrayLike | None = None,
+    at_least: float = 2.0,
     expected: ArrayLike | None = None,
     baseline: Literal["record", "step"] = "step",
     fdr: float = 0.05,
@@ -76,6 +78,9 @@ def hot_spot_persistence(
         Last steps that count as recent; a quarter of them where left out.
     hot : array_like of bool, shape (n_cells,), optional
         Hot cells; those of Gi* over the whole span where left out.
+    at_least : float
+        Cells of Gi* count as hot only from so many times the expected incidents on: where counts are large nearly all
+        of a centre is significant, and would be one hot spot.
     expected : array_like of float, shape (n_cells,), optional
         Expected counts for Gi* and for ``times_expected``, in any unit.
     baseline : {"record", "step"}
@@ -102,8 +107,7 @@ def hot_spot_persistence(
     whole, last = _checked(counts, grid, periods, recent, baseline)
     totals = whole.sum(axis=1)
     surface = gi_star(totals, grid, fdr=fdr, expected=expected)
-    q = surface.q_values if surface.q_values is not None else np.ones(len(grid))
-    chosen = discoveries(q, fdr=fdr) & (totals > 0) if hot is None else np.asarray(hot, dtype=bool)
+    chosen = _strong(surface, totals, at_least, fdr) if hot is None else np.asarray(hot, dtype=bool)
     if chosen.shape != (len(grid),):
         raise PatternError(f"Hot cells need shape ({len(grid)},), got {chosen.shape}.")
     labels = _grouped(chosen, totals, grid)
@@ -123,6 +127,7 @@ def hot_spot_persistence(
         "fdr": fdr,
         "incidents": int(whole.sum()),
         "hot_cells": "Gi* over the whole span" if hot is None else "given",
+        "at_least": at_least,
         **{kind: int((spots["persistence"] == kind).sum()) for kind in PERSISTENCE},
     }
     return HotSpotHistory(grid, labels, spots, MappingProxyType(parameters))
@@ -138,6 +143,13 @@ def _checked(counts: ArrayLike, grid: Grid, periods: Periods, recent: int | None
     if baseline not in ("record", "step"):
         raise PatternError(f"baseline must be 'record' or 'step', got {baseline!r}.")
     return values, last
+
+
+def _strong(surface: Surface, totals: _Floats, at_least: float, fdr: float) -> NDArray[np.bool_]:
+    none = np.zeros(len(totals))
+    q = surface.q_values if surface.q_values is not None else none + 1.0
+    times = surface.times_expected if surface.times_expected is not None else none
+    return discoveries(q, fdr=fdr) & (totals > 0) & (times >= at_least)
 
 
 def _grouped(chosen: NDArray[np.bool_], totals: _Floats, grid: Grid) -> NDArray[np.int64]:

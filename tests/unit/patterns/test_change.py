@@ -134,7 +134,7 @@ def test_planted_pasts_are_told_apart(plain_area: StudyArea) -> None:
         cells[kind] = int(grid.assign([x], [y])[0][0])
         rate[cells[kind]] = course
     counts = np.random.default_rng(3).poisson(rate)
-    found = hot_spot_persistence(counts, grid, months(12))
+    found = hot_spot_persistence(counts, grid, months(12), at_least=1.0)
     named = found.spots.set_index("hot_spot")["persistence"]
     for kind, cell in cells.items():
         assert named[found.labels[cell]] == kind
@@ -227,3 +227,14 @@ def test_maps_that_cannot_be_compared_are_refused() -> None:
             s_index(base, test)
     with pytest.raises(PatternError, match="sample_share"):
         s_index([1], [1], sample_share=0)
+
+
+def test_a_warm_centre_is_not_one_hot_spot(plain_area: StudyArea) -> None:
+    grid = Grid.square(plain_area, cell_size_m=250)
+    rate = np.where(np.hypot(*(grid.centres - 2500).T) < 1500, 40.0, 20.0)
+    for x, y in ((2000.0, 2500.0), (3300.0, 2500.0)):
+        rate[grid.assign([x], [y])[0]] = 900.0
+    counts = np.random.default_rng(7).poisson(rate[:, None] / 8, (len(grid), 8))
+    assert len(hot_spot_persistence(counts, grid, months(8)).spots) == 2
+    everything = hot_spot_persistence(counts, grid, months(8), at_least=0.0)
+    assert everything.spots["cells"].iloc[0] > 50

@@ -190,5 +190,5 @@ def test_the_sentences(plain_area: StudyArea, make_incidents: object) -> None:
     places = repeat_places(make_incidents(plain_area, [1.0] * 30 + [900.0], [1.0] * 31))
     assert repeat_places_sentence(places, places_share=0.5) == (
         "The busiest 50 % of 2 places hold 97 % of 31 incidents; the first alone has 30; "
-        "one place may be a default position of the geocoder."
+        "one place stands far above the surroundings: large facilities, or default positions of the geocoder."
     )

@@ -25,7 +25,9 @@ def test_larger_places_are_counted_in_larger_cells(plain_area: StudyArea, make_i
     rng = np.random.default_rng(1)
     small, _ = drawn(plain_area, make_incidents, rng, spread_m=40)
     large, _ = drawn(plain_area, make_incidents, rng, spread_m=400)
-    assert optimised_hot_spots(small).cell_size_m <= 100
+    fine = optimised_hot_spots(small)
+    assert fine.cell_size_m <= 100
+    assert ("the smallest size tried" in " ".join(fine.reasons)) == (fine.cell_size_m == 75)
     assert optimised_hot_spots(large).cell_size_m >= 150
 
 
