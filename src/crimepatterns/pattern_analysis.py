@@ -160,6 +160,7 @@ def _analyse(
         "window_end": work.window.end.isoformat(),
         "window": str(work.window),
         "incidents": len(chosen),
+        "left_out": list(work.city.settings.quality.leave_out),
         "run_date": work.run_date,
     }
     found: dict[str, Any] = {"incidents": len(chosen)}
