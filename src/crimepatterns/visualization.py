@@ -20,7 +20,7 @@ from crimepatterns.patterns.window import Window, last_days
 from crimepatterns.quality.flags import without_doubted_hours
 from crimepatterns.store.atomic import replacing_folder
 from crimepatterns.store.context_layers import read_context_layer
-from crimepatterns.store.layers import read_forecast, read_layer, read_surface
+from crimepatterns.store.layers import read_forecast, read_layer, read_surface, read_table
 from crimepatterns.store.layout import slug
 from crimepatterns.store.scorecards import read_extra, read_scorecard
 from crimepatterns.visuals import static
@@ -35,6 +35,11 @@ _KINDS = (
     "density",
     "gi_star",
     "clusters",
+    "emerging",
+    "local_moran",
+    "change",
+    "near_repeat",
+    "knox",
     "hours",
     "seasons",
     "forecast",
@@ -101,6 +106,12 @@ class _Gallery:
             yield f"density_{name}", partial(self._surface_map, static.hot_spot_map, name, "density")
             yield f"gi_star_{name}", partial(self._surface_map, static.significance_map, name, "gi_star")
             yield f"clusters_{name}", partial(self._cluster_map, name)
+            yield f"emerging_{name}", partial(self._kinds_map, name, "emerging", "emerging", "Emerging hot spots")
+            yield f"local_moran_{name}", partial(self._kinds_map, name, "local_moran_kinds", "kind", "Local Moran")
+            yield f"change_{name}", partial(self._change_map, name)
+            if category != _ALL:
+                yield f"near_repeat_{name}", partial(self._chains_map, name)
+                yield f"knox_{name}", partial(self._repeat_table, name)
             yield f"hours_{name}", partial(self._hours, category)
             yield f"seasons_{name}", partial(self._seasons, category)
         for category in self.city.targets:
@@ -170,6 +181,22 @@ class _Gallery:
             parameters=facts["parameters"],
             run_date=facts["run_date"],
         )
+
+    def _kinds_map(self, name: str, file: str, column: str, title: str) -> Figure:
+        layer, facts = read_layer(self.city.layout.patterns / name / f"{file}.parquet")
+        return static.kinds_map(layer, self.city.area, column=column, title=title, facts=facts)
+
+    def _change_map(self, name: str) -> Figure:
+        surface, facts = read_surface(self.city.layout.patterns / name / "change.parquet", self.city.area)
+        return static.change_map(surface, category=facts["category"], window=facts["window"], facts=facts)
+
+    def _chains_map(self, name: str) -> Figure:
+        chains, facts = read_layer(self.city.layout.patterns / name / "near_repeat.parquet")
+        return static.chains_map(chains, self.city.area, facts=facts)
+
+    def _repeat_table(self, name: str) -> Figure:
+        table, facts = read_table(self.city.layout.patterns / name / "knox.parquet")
+        return static.repeat_table(table, city=self.title, facts=facts)
 
     def _chosen(self, category: str) -> Incidents:
         if category != _ALL:
