@@ -18,6 +18,7 @@ from crimepatterns.quality_check import check
 from crimepatterns.store.atomic import read_json, write_json
 from crimepatterns.store.incident_sample import sample_days
 from crimepatterns.store.incidents import read_incidents
+from crimepatterns.store.layers import read_surface
 from crimepatterns.visualization import visualize
 
 OVERRIDES = {
@@ -157,6 +158,8 @@ def test_rows_of_default_points_can_be_left_out_of_patterns(settings: Settings) 
     left = find_patterns(chosen)["categories"]["theft"]["incidents"]
     assert len(City(chosen).trusted) == len(city.incidents) - at_point.sum()
     assert left < everything
+    _, facts = read_surface(city.layout.patterns / "theft" / "gi_star.parquet", city.area)
+    assert facts["left_out"] == ["default_geocodes"]
     find_patterns(settings)
 
 
