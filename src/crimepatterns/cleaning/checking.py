@@ -1,6 +1,7 @@
 """Every rule that looks at one row only: a batch is checked without knowing the others, so batches go in parallel."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crimepatterns.cleaning.fingerprint import hash_numbers, hash_text, mix, to_hex
+from crimepatterns.cleaning.clock import civil_months
+from crimepatterns.cleaning.fingerprint import coded, hash_numbers, hash_text, mix, to_hex
 from crimepatterns.cleaning.labelling import label_rows
 from crimepatterns.cleaning.places import AreaMask, Places, Projector, locate
 from crimepatterns.cleaning.precision import Precisions, guess_precisions
@@ -135,7 +137,8 @@ class RowRules:
         columns, batch = self.columns, _by_name(raw)
         spans = read_spans(batch, columns, self.rules, precision=self.precision)
         labels = self._labels(batch, raw.num_rows)
-        codes = as_text(batch[columns.offence]) if columns.offence is not None else None
+        codes = coded(as_text(batch[columns.offence])) if columns.offence is not None else None
+        told = coded(as_text(batch[columns.discovery])) if columns.discovery is not None else None
         offence = codes if codes is not None else labels
         labelled = label_rows(self.taxonomy, labels, codes, fixed=columns.category is None)
         further = {name: as_text(batch[name]) for name in columns.extra}
@@ -148,19 +151,22 @@ class RowRules:
             _first_reason(reason, places.reason)
         if self.unreadable in batch:
             reason[np.asarray(batch[self.unreadable].is_valid())] = Reason.UNREADABLE
-        rows = self._fingerprints(spans, places, labels, offence, further, batch)
-        own_ids = publisher_ids(batch[columns.id]) if columns.id is not None else None
+        own = as_text(batch[columns.id]) if columns.id is not None else None
+        own_hashes = hash_text(own) if own is not None else None
+        rows = self._fingerprints(spans, places, [labels, codes, told], own_hashes, further)
+        own_ids = publisher_ids(own) if own is not None else None
+        keys = own_hashes if own_ids is own else None
         if own_ids is not None and self.versions is not None:
-            fate = self.versions.fate(hash_text(own_ids), self.table)
+            fate = self.versions.fate(hash_text(own_ids) if keys is None else keys, self.table)
             np.copyto(reason, fate, where=fate != Reason.KEPT)
         ids = _ids(raw, rows, reason, own_ids)
-        months = spans.wall.view("datetime64[us]").astype("datetime64[M]").view(np.int64)
         repairs = spans.repairs + (places.repairs if places is not None else Counter())
         done = CleanBatch(
             raw, first_row, reason, ids, spans, places,
-            labels, labelled.category, offence, self._discovery(batch, labelled.police), further, months, repairs,
+            labels, labelled.category, offence, _discovery(told, labelled.police), further,
+            civil_months(spans.wall), repairs,
         )  # fmt: skip
-        return CheckedBatch(done, rows, hash_text(ids), own_ids)
+        return CheckedBatch(done, rows, hash_text(ids) if keys is None or ids is not own else keys, own_ids)
 
     def _labels(self, batch: dict[str, pa.Array], n: int) -> pa.DictionaryArray:
         if self.columns.category is None:
@@ -172,28 +178,17 @@ class RowRules:
         texts = [None if text is None else text.strip() for text in as_text(column.dictionary).to_pylist()]
         return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), pa.array(texts, pa.string()))
 
-    def _discovery(self, batch: dict[str, pa.Array], police: NDArray[np.bool_]) -> NDArray[np.int8]:
-        derived = police.astype(np.int8) * np.int8(DISCOVERY.index("police-initiated"))
-        if self.columns.discovery is None:
-            return derived
-        told = as_text(batch[self.columns.discovery]).dictionary_encode()
-        texts = told.dictionary.to_pylist()
-        says = np.array([*pc.match_substring_regex(told.dictionary, _INITIATED).to_pylist(), False], dtype=np.int8)
-        silent = np.array([*[blank(text) for text in texts], True])
-        index = told.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
-        return np.where(silent[index], derived, says[index]).astype(np.int8)
-
     def _fingerprints(
         self,
         spans: Spans,
         places: Places | None,
-        labels: pa.DictionaryArray,
-        offence: pa.Array,
+        words: Sequence[pa.Array | None],
+        own_ids: NDArray[np.uint64] | None,
         further: dict[str, pa.Array],
-        batch: dict[str, pa.Array],
     ) -> NDArray[np.uint64]:
         """Fingerprint each row by the values of all mapped columns, whatever the storage format."""
         columns = self.columns
+        labels, *others = words
         total = hash_text(labels)
         numbers: list[Any] = [spans.start]
         numbers += [spans.end] if columns.occurred_until is not None else []
@@ -201,12 +196,26 @@ class RowRules:
         numbers += [places.raw_x, places.raw_y] if places is not None else []
         for values in numbers:
             total = mix(total, hash_numbers(values))
-        texts = [offence] if columns.offence is not None else []
-        texts += [as_text(batch[columns.discovery])] if columns.discovery is not None else []
-        texts += [as_text(batch[columns.id])] if columns.id is not None else []
-        for column in [*texts, *further.values()]:
-            total = mix(total, hash_text(column))
+        for column in others:
+            total = mix(total, hash_text(column)) if column is not None else total
+        if own_ids is not None:
+            total = mix(total, own_ids)
+        for column in further.values():
+            total = mix(total, hash_text(coded(column)))
         return total
+
+
+def _discovery(told: pa.Array | None, police: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """Tell how incidents came to light: as the column says, else as such incidents mostly do."""
+    derived = police.astype(np.int8) * np.int8(DISCOVERY.index("police-initiated"))
+    if told is None:
+        return derived
+    told = told if pa.types.is_dictionary(told.type) else told.dictionary_encode()
+    texts = told.dictionary.to_pylist()
+    says = np.array([*pc.match_substring_regex(told.dictionary, _INITIATED).to_pylist(), False], dtype=np.int8)
+    silent = np.array([*[blank(text) for text in texts], True])
+    index = told.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
+    return np.where(silent[index], derived, says[index]).astype(np.int8)
 
 
 def _ids(raw: pa.RecordBatch, rows: NDArray[np.uint64], reason: NDArray[np.int8], own: pa.Array | None) -> pa.Array:

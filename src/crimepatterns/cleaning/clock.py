@@ -4,18 +4,20 @@ Moments are whole microseconds since 1970, either on the wall clock of the zone 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["CivilClock", "civil_clock"]
+__all__ = ["CivilClock", "civil_clock", "civil_months"]
 
 Micros = NDArray[np.int64]
 
 _FIRST, _LAST = "1890-01-01", "2110-01-01"
-_MINUTE = 60_000_000
+_DAY = 86_400_000_000
+_FIRST_DAY, _LAST_DAY = (int(np.datetime64(day, "D").astype(np.int64)) for day in (_FIRST, _LAST))
+_MONTHS = np.arange(_FIRST_DAY, _LAST_DAY + 1).view("datetime64[D]").astype("datetime64[M]").view(np.int64)
 _BIG = np.iinfo(np.int64).max
 
 
@@ -46,16 +48,67 @@ class CivilClock:
         in_gap : ndarray of bool, shape (n,)
             True where the wall clock never showed that time.
         """
-        before, after = self.offsets[:-1], self.offsets[1:]
-        index = np.searchsorted(self.changes_utc + np.maximum(before, after), wall, side="right")
-        utc = wall - self.offsets[index]
-        gap_ends = np.append(self.changes_utc + np.maximum(before, after), _BIG)
-        widths = np.append(np.maximum(after - before, 0), 0)
-        return utc, wall >= gap_ends[index] - widths[index]
+        index, odd = _look_up(self._wall_days, wall)
+        in_gap = np.zeros(len(wall), dtype=bool)
+        if odd.size:
+            index[odd] = np.searchsorted(self._gap_ends, wall[odd], side="right")
+            starts = np.append(self._gap_ends - self._gaps, _BIG)
+            in_gap[odd] = wall[odd] >= starts[index[odd]]
+        return wall - self.offsets[index], in_gap
 
     def to_wall(self, utc: Micros) -> Micros:
         """Turn UTC moments into what the wall clock showed."""
-        return utc + self.offsets[np.searchsorted(self.changes_utc, utc, side="right")]
+        index, odd = _look_up(self._utc_days, utc)
+        if odd.size:
+            index[odd] = np.searchsorted(self.changes_utc, utc[odd], side="right")
+        return utc + self.offsets[index]
+
+    @cached_property
+    def _gap_ends(self) -> Micros:
+        """First moment on the wall clock that is read with the offset after each change."""
+        return self.changes_utc + np.maximum(self.offsets[:-1], self.offsets[1:])
+
+    @cached_property
+    def _gaps(self) -> Micros:
+        return np.maximum(np.diff(self.offsets), 0)
+
+    @cached_property
+    def _wall_days(self) -> NDArray[np.int16]:
+        return _by_day(self._gap_ends, self._gap_ends - self._gaps)
+
+    @cached_property
+    def _utc_days(self) -> NDArray[np.int16]:
+        return _by_day(self.changes_utc, self.changes_utc)
+
+
+def _by_day(changes: Micros, earliest: Micros) -> NDArray[np.int16]:
+    """Say for each day how many changes lie before it; -1 for days with a change, and for the first and last one.
+
+    Most days have none, so that a table answers for them. `earliest` is where the effect of each change begins.
+    """
+    days = np.arange(_FIRST_DAY, _LAST_DAY + 1) * _DAY
+    table = np.searchsorted(changes, days, side="right").astype(np.int16)
+    for moments in (changes, earliest):
+        table[np.clip(moments // _DAY, _FIRST_DAY, _LAST_DAY) - _FIRST_DAY] = -1
+    table[[0, -1]] = -1
+    return table
+
+
+def _look_up(table: NDArray[np.int16], moments: Micros) -> tuple[NDArray[np.int16], NDArray[np.intp]]:
+    """Return the number of changes before each moment, and the rows for which the table does not know it."""
+    index = table[np.clip(moments // _DAY, _FIRST_DAY, _LAST_DAY) - _FIRST_DAY]
+    return index, np.flatnonzero(index < 0)
+
+
+def civil_months(wall: Micros) -> NDArray[np.int64]:
+    """Return the months of moments on the wall clock, counted since January 1970, shape (n,)."""
+    days = wall // _DAY
+    inside = np.clip(days, _FIRST_DAY, _LAST_DAY)
+    months = _MONTHS[inside - _FIRST_DAY]
+    outside = np.flatnonzero(days != inside)
+    if outside.size:
+        months[outside] = wall[outside].view("datetime64[us]").astype("datetime64[M]").view(np.int64)
+    return months
 
 
 @lru_cache(maxsize=16)

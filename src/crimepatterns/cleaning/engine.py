@@ -56,18 +56,24 @@ def _compare(checked: CheckedBatch, rules: RowRules, seen: SeenBefore) -> CleanB
     good = np.flatnonzero(reason == Reason.KEPT)
     keys, row_hashes = checked.keys[good], checked.rows[good].astype(np.uint32)
     earlier = seen.look(keys, row_hashes)
-    again = earlier.times > 0
+    again, order = earlier.times > 0, earlier.order
     if again.any():
         if rules.rules.drop_duplicates:
             reason[good[again]] = Reason.ID_REPEATED
             reason[good[earlier.same_row]] = Reason.DUPLICATE
             stay = ~earlier.same_row
-            good, keys, row_hashes = good[stay], keys[stay], row_hashes[stay]
+            good, keys, row_hashes, order = good[stay], keys[stay], row_hashes[stay], _order_of(order, stay)
         else:
             batch = replace(batch, ids=_renamed(checked, good[again], earlier.times[again]))
     months = np.where(reason[good] == Reason.KEPT, batch.months[good], NOT_KEPT)
-    seen.remember(keys, facts_of(row_hashes, good + batch.first_row, rules.table, months))
+    seen.remember(keys, facts_of(row_hashes, good + batch.first_row, rules.table, months), order=order)
     return batch
+
+
+def _order_of(order: NDArray[np.intp], stay: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the order of the rows that stay, from that of all."""
+    place = np.cumsum(stay) - 1
+    return place[order[stay[order]]]
 
 
 def _renamed(checked: CheckedBatch, rows: NDArray[np.intp], times: NDArray[np.int64]) -> pa.Array:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from crimepatterns.cleaning.clock import civil_clock
+from crimepatterns.cleaning.clock import civil_clock, civil_months
 from crimepatterns.domain.incidents import DISCOVERY, TIME_PRECISION
 
 __all__ = ["KeptFacts", "kept_facts"]
@@ -104,9 +104,7 @@ def kept_facts(batches: Iterable[pa.RecordBatch], timezone: str) -> KeptFacts:
         begun, ended = (_micros(batch.column(name)) for name in ("occurred_from", "occurred_until"))
         wall = clock.to_wall(begun)
         precision = _words(batch.column("time_precision"))
-        months, sizes = np.unique(
-            wall.view("datetime64[us]").astype("datetime64[M]").view(np.int64), return_counts=True
-        )
+        months, sizes = np.unique(civil_months(wall), return_counts=True)
         one = KeptFacts(
             rows=batch.num_rows,
             intervals=int(np.count_nonzero(ended > begun)),

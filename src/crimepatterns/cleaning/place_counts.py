@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crimepatterns.cleaning.runs import Keys, Run, Shelve, matches, merged
+from crimepatterns.cleaning.runs import Keys, Run, Shelve, merged
 
 __all__ = ["PlaceCounts", "PlaceFacts"]
 
@@ -86,7 +86,7 @@ class PlaceCounts:
         for run in summed(self.runs()):
             old = np.zeros(len(run), dtype=np.int64)
             for earlier in self._before:
-                for found, counts in matches(earlier, run.keys):
+                for found, counts in earlier.matches(run.keys):
                     old[found] += counts
             new = old + run.facts
             if facts["busiest"] and ((old == facts["busiest"]) & (new < old)).any():
@@ -102,7 +102,7 @@ class PlaceCounts:
             return
         keys = np.concatenate([keys for keys, _ in self._waiting])
         times = np.repeat([times for _, times in self._waiting], [len(keys) for keys, _ in self._waiting])
-        run = next(summed([Run.of(keys, times.astype(np.int32))]))
+        run = _sum_up(Run.of(keys, times.astype(np.int32)))
         self._runs.append(self._shelve(run) if self._shelve is not None else run)
         self._waiting, self._size = [], 0
 
@@ -110,10 +110,14 @@ class PlaceCounts:
 def summed(runs: Sequence[Run]) -> Iterator[Run]:
     """Merge runs of counts, in ranges; counts of one place are added up, and places without incidents left out."""
     for run in merged(runs):
-        starts = np.flatnonzero(np.append(True, run.keys[1:] != run.keys[:-1]))
-        counts = np.add.reduceat(run.facts, starts, dtype=np.int32)
-        there = counts != 0
-        yield Run(run.keys[starts][there], counts[there])
+        yield _sum_up(run)
+
+
+def _sum_up(run: Run) -> Run:
+    starts = np.flatnonzero(np.append(True, run.keys[1:] != run.keys[:-1]))
+    counts = np.add.reduceat(run.facts, starts, dtype=np.int32)
+    there = counts != 0
+    return Run(run.keys[starts][there], counts[there])
 
 
 def _figures(ranges: Iterator[Run]) -> PlaceFacts:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Run", "Shelve", "matches", "merged"]
+__all__ = ["Run", "Shelve", "merged"]
 
 Keys = NDArray[np.uint64]
 
@@ -40,45 +40,43 @@ class Run:
         order = np.argsort(keys)
         return cls(keys[order], facts[order])
 
+    def matches(self, keys: Keys) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
+        """Find keys; yields the places in `keys` that have a first match with its facts, then second ones, and so on.
+
+        Parameters
+        ----------
+        keys : ndarray of uint64, shape (m,)
+        """
+        if not len(self) or not len(keys):
+            return
+        place = np.searchsorted(self.keys, keys)
+        found = np.arange(len(keys))
+        while True:
+            found = found[place < len(self)]
+            place = place[place < len(self)]
+            same = self.keys[place] == keys[found]
+            found, place = found[same], place[same]
+            if not found.size:
+                return
+            yield found, self.facts[place]
+            place = place + 1
+
 
 Shelve = Callable[[Run], Run]
 """Puts a run away, such as on disk, and returns it as it can be searched there."""
 
 
-def matches(run: Run, keys: Keys) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
-    """Find keys in a run; yields the places in `keys` that have a first match with its facts, then second ones, etc.
-
-    Parameters
-    ----------
-    run : Run
-    keys : ndarray of uint64, shape (m,)
-    """
-    if not len(run) or not len(keys):
-        return
-    place = np.searchsorted(run.keys, keys)
-    found = np.arange(len(keys))
-    while True:
-        found = found[place < len(run)]
-        place = place[place < len(run)]
-        same = run.keys[place] == keys[found]
-        found, place = found[same], place[same]
-        if not found.size:
-            return
-        yield found, run.facts[place]
-        place = place + 1
-
-
-def merged(runs: Sequence[Run], *, range_rows: int = _RANGE_ROWS) -> Iterator[Run]:
+def merged(runs: Sequence[Run], *, range_rows: int | None = None) -> Iterator[Run]:
     """Merge runs into one, yielded as successive ranges of keys; equal keys stay in one range, in order of the runs.
 
     Parameters
     ----------
     runs : sequence of Run
         The oldest first.
-    range_rows : int
-        About how many rows a range has.
+    range_rows : int, optional
+        About how many rows a range has; by default a million.
     """
-    total = sum(len(run) for run in runs)
+    total, range_rows = sum(len(run) for run in runs), range_rows or _RANGE_ROWS
     for low, high in _ranges(runs, max(1, -(-total // range_rows))):
         parts = []
         for run in runs:

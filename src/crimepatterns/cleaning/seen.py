@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crimepatterns.cleaning.runs import Keys, Run, Shelve, matches
+from crimepatterns.cleaning.runs import Keys, Run, Shelve
 
 __all__ = ["FACTS", "GONE", "NOT_KEPT", "Earlier", "SeenBefore", "facts_of", "tombs"]
 
@@ -38,10 +38,13 @@ class Earlier:
         How many earlier rows had the same key.
     same_row : ndarray of bool
         Whether one of them was equal in every mapped column.
+    order : ndarray of int
+        Sorts the keys.
     """
 
     times: NDArray[np.int64]
     same_row: NDArray[np.bool_]
+    order: NDArray[np.intp]
 
 
 class SeenBefore:
@@ -68,24 +71,31 @@ class SeenBefore:
                 for start in range(0, len(run), _RUN_ROWS):
                     self._filter.add(np.asarray(run.keys[start : start + _RUN_ROWS]))
         self._runs: list[Run] = []
-        self._recent: list[Run] = []
+        self._recent: list[_Recent] = []
+        self._recent_rows = 0
 
     def look(self, keys: Keys, row_hashes: NDArray[np.uint32]) -> Earlier:
         """Count earlier rows with the same key, remembered or above in the same call."""
         times, same = np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
-        rows = self._suspects(keys)
+        order = np.argsort(keys)
+        rows = self._suspects(keys, order)
         if rows.size:
             times[rows], same[rows] = self._search(keys[rows], row_hashes[rows])
-        return Earlier(times, same)
+        return Earlier(times, same, order)
 
-    def remember(self, keys: Keys, facts: NDArray[np.void]) -> None:
-        """Remember rows; `facts` as in `FACTS`, shape (n,) each."""
+    def remember(self, keys: Keys, facts: NDArray[np.void], *, order: NDArray[np.intp] | None = None) -> None:
+        """Remember rows; `facts` as in `FACTS`, shape (n,) each.
+
+        `order` sorts `keys`, where that is known.
+        """
         if not len(keys):
             return
-        run = Run.of(keys, facts)
-        self._filter.add(run.keys)
-        self._recent.append(run)
-        if sum(map(len, self._recent)) >= _RUN_ROWS:
+        order = np.argsort(keys) if order is None else order
+        ordered = keys[order]
+        self._filter.add(ordered)
+        self._recent.append(_Recent(ordered, order, facts))
+        self._recent_rows += len(keys)
+        if self._recent_rows >= _RUN_ROWS:
             self._put_away()
 
     def runs(self) -> list[Run]:
@@ -95,17 +105,15 @@ class SeenBefore:
         return list(self._runs)
 
     def _put_away(self) -> None:
-        whole = Run.of(
-            np.concatenate([run.keys for run in self._recent]), np.concatenate([run.facts for run in self._recent])
-        )
+        keys = np.concatenate([recent.keys for recent in self._recent])
+        whole = Run.of(keys, np.concatenate([recent.facts[recent.order] for recent in self._recent]))
         self._runs.append(self._shelve(whole) if self._shelve is not None else whole)
-        self._recent = []
+        self._recent, self._recent_rows = [], 0
 
-    def _suspects(self, keys: Keys) -> NDArray[np.intp]:
+    def _suspects(self, keys: Keys, order: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the rows that may have come before; all others are new."""
         if not self._filtered:
             return np.arange(len(keys))
-        order = np.argsort(keys)
         ordered = keys[order]
         suspect = self._filter.may_hold(ordered)
         twice = ordered[1:] == ordered[:-1]
@@ -115,13 +123,27 @@ class SeenBefore:
 
     def _search(self, keys: Keys, row_hashes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         times, same = np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
-        for run in (*self._before, *self._runs, *self._recent):
-            for found, facts in matches(run, keys):
+        runs: list[Run | _Recent] = [*self._before, *self._runs, *self._recent]
+        for run in runs:
+            for found, facts in run.matches(keys):
                 gone = facts["month"] == GONE
                 times[found] = np.where(gone, 0, times[found] + 1)
                 same[found] = ~gone & (same[found] | (facts["row_hash"] == row_hashes[found]))
         above, same_above = _above(keys, row_hashes)
         return times + above, same | same_above
+
+
+@dataclass(frozen=True, eq=False)
+class _Recent:
+    """Rows of one batch: keys in ascending order, facts in that of the batch, and how the one leads to the other."""
+
+    keys: Keys
+    order: NDArray[np.intp]
+    facts: NDArray[np.void]
+
+    def matches(self, keys: Keys) -> Iterator[tuple[NDArray[np.intp], NDArray[np.void]]]:
+        for found, order in Run(self.keys, self.order).matches(keys):
+            yield found, self.facts[order]
 
 
 def facts_of(

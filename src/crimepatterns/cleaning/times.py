@@ -56,7 +56,7 @@ def read_spans(batch: dict[str, pa.Array], columns: ColumnMap, rules: Rules, *, 
     exact = _exactness(begun, shown, precision.begun.level, guessed=rules.time_precision == "auto")
     wall, wall_end = _widen(shown, exact)
     start, in_gap = _universal(begun, wall, exact, clock, rules)
-    end = np.where(exact == _MINUTE, start, clock.to_utc(wall_end)[0])
+    end = np.where(exact == _MINUTE, start, clock.to_utc(wall_end)[0]) if exact.any() else start
     reason = _refuse(begun, wall, rules)
     repairs["time in the gap of a clock change, moved forward"] = int((in_gap & (reason == 0)).sum())
     if columns.occurred_until is not None:
@@ -80,8 +80,10 @@ def _exactness(moments: Moments, wall: Micros, precision: str, *, guessed: bool)
 
     A guess from the first rows holds only for values it does not change: a time of day is never taken away by it.
     """
-    own = _precision_of(moments)
-    coarse = np.maximum(own, TIME_PRECISION.index(precision)).astype(np.int8)
+    own, level = _precision_of(moments), TIME_PRECISION.index(precision)
+    if level == _MINUTE:
+        return own
+    coarse = np.maximum(own, level).astype(np.int8)
     return np.where(_widen(wall, coarse)[0] == wall, coarse, own).astype(np.int8) if guessed else coarse
 
 
@@ -103,6 +105,8 @@ def _universal(
 
 def _widen(wall: Micros, exact: NDArray[np.int8]) -> tuple[Micros, Micros]:
     """Return the first moment of the hour, day or month, and the first after it."""
+    if not exact.any():
+        return wall, wall
     start, end = wall.copy(), wall.copy()
     for level, size in ((_HOUR, HOUR), (_DATE, DAY)):
         rows = exact == level
@@ -130,10 +134,12 @@ def _later(
     own, shown = _precision_of(moments), _to_wall(moments, clock, rules)
     level = TIME_PRECISION.index(precision.level)
     coarse = np.maximum(np.maximum(own, exact), level).astype(np.int8)
-    coarse = np.where(_widen(shown, coarse)[0] == shown, coarse, own).astype(np.int8)
+    if coarse.any():
+        coarse = np.where(_widen(shown, coarse)[0] == shown, coarse, own).astype(np.int8)
     start, widened = _widen(shown, coarse)
     moment, _ = _universal(moments, start, coarse, clock, rules)
-    moment = np.where(coarse == _MINUTE, moment, clock.to_utc(widened)[0])
+    if coarse.any():
+        moment = np.where(coarse == _MINUTE, moment, clock.to_utc(widened)[0])
     there = moments.state == GOOD
     return np.where(there, moment, otherwise), there
 

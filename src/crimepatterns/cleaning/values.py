@@ -2,7 +2,9 @@
 
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import duckdb
@@ -16,6 +18,14 @@ from crimepatterns.cleaning.taxonomy import blank
 __all__ = ["GOOD", "MISSING", "UNREADABLE", "Moments", "as_text", "join_date_and_time", "read_moments", "read_numbers"]
 
 GOOD, MISSING, UNREADABLE = 0, 1, 2
+
+_PIECES = 8
+"""A column with bad values is cut into so many pieces, and those that still have any again."""
+
+_MOST_PIECES = 1_000
+"""Where there are more, the whole column goes the careful way."""
+
+_MOST_FORGIVEN = 100_000
 
 _OWN = threading.local()
 
@@ -141,7 +151,9 @@ def _read_iso(text: pa.Array) -> Moments:
         _has_shape(text, length, 10, {4: "-", 7: "-"}),
     )
     plain = timed | dated
-    short = text if plain.all() else pc.if_else(pa.array(plain), text, pa.scalar(None, pa.string()))
+    # What is null stays so; only other writings must be kept from the short way.
+    as_it_is = bool(plain.all()) or len(text) - int(plain.sum()) == text.null_count
+    short = text if as_it_is else pc.if_else(pa.array(plain), text, pa.scalar(None, pa.string()))
     parsed = _cast(short, pa.timestamp("us"), "SELECT try_cast(v AS TIMESTAMP) AS v FROM batch").cast(pa.int64())
     micros, coarse = _numbers(parsed).copy(), dated.astype(np.int8)
     zoned, read = np.zeros(len(text), dtype=bool), np.asarray(parsed.is_valid()).copy()
@@ -169,11 +181,44 @@ def _has_shape(text: pa.Array, length: NDArray[np.int32], size: int, signs: dict
 
 
 def _cast(text: pa.Array, kind: pa.DataType, careful: str) -> pa.Array:
-    """Parse a whole column at once; where one value is bad, parse again with the query that forgives it."""
+    """Parse a whole column at once; what cannot be parsed so, value by value with the query that forgives it."""
     try:
         return text.cast(kind)
     except pa.ArrowInvalid:
-        return _query(careful, text)["v"]
+        pieces = list(islice(_pieces(text, kind), _MOST_PIECES))
+        if len(pieces) == _MOST_PIECES:
+            return _query(careful, text)["v"].cast(kind)
+        values = [piece[0].as_py() for piece, parsed in pieces if parsed is None]
+        forgiven = _forgive(values, kind, careful)
+        return pa.concat_arrays([forgiven[piece[0].as_py()] if parsed is None else parsed for piece, parsed in pieces])
+
+
+def _pieces(text: pa.Array, kind: pa.DataType) -> Iterator[tuple[pa.Array, pa.Array | None]]:
+    """Cut a column with bad values into parsed pieces and the bad values, each by itself without answer."""
+    if len(text) == 1:
+        yield text, None
+        return
+    size = -(-len(text) // _PIECES)
+    for piece in (text.slice(start, size) for start in range(0, len(text), size)):
+        try:
+            yield piece, piece.cast(kind)
+        except pa.ArrowInvalid:
+            yield from _pieces(piece, kind)
+
+
+def _forgive(values: list[str], kind: pa.DataType, careful: str) -> dict[str, pa.Array]:
+    """Parse bad values; the same few come again and again, so the answers are remembered."""
+    if not hasattr(_OWN, "forgiven"):
+        _OWN.forgiven = {}
+    known = _OWN.forgiven.setdefault(careful, {})
+    if len(known) > _MOST_FORGIVEN:
+        known.clear()
+    new = [value for value in dict.fromkeys(values) if value not in known]
+    if new:
+        answer = _query(careful, pa.array(new, pa.string()))["v"].cast(kind)
+        known.update((value, answer.slice(i, 1)) for i, value in enumerate(new))
+    found: dict[str, pa.Array] = known
+    return found
 
 
 def _numbers(column: pa.Array) -> NDArray[Any]:

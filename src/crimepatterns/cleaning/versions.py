@@ -23,7 +23,10 @@ Hashes = NDArray[np.uint64]
 
 def publisher_ids(column: pa.Array) -> pa.Array:
     """Return the publisher's ids as text without blanks around them; null where there is none."""
-    trimmed = pc.utf8_trim_whitespace(as_text(column))
+    text = as_text(column)
+    if _is_tidy(text):
+        return text
+    trimmed = pc.utf8_trim_whitespace(text)
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
 
@@ -99,3 +102,24 @@ def columns_of(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.Arra
     """Yield one column of a stream of batches."""
     for batch in batches:
         yield batch.column(name)
+
+
+def _is_tidy(text: pa.Array) -> bool:
+    """Tell whether no value is empty, or begins or ends with what may be a blank."""
+    buffer = text.buffers()[2]
+    if buffer is None or not len(text):
+        return text.null_count == len(text)
+    offsets = np.frombuffer(text.buffers()[1], dtype=np.int32)[text.offset : text.offset + len(text) + 1]
+    if text.null_count:
+        there = np.asarray(text.is_valid())
+        start, end = offsets[:-1][there], offsets[1:][there]
+    else:
+        start, end = offsets[:-1], offsets[1:]
+    letters = np.frombuffer(buffer, dtype=np.uint8)
+    if not start.size:
+        return True
+    if (start == end).any():
+        return False
+    ends = np.concatenate([letters[start], letters[end - 1]])
+    # Blanks outside ASCII begin and end with bytes above it.
+    return bool(((ends > 32) & (ends < 128)).all())

@@ -18,7 +18,7 @@ from crimepatterns.cleaning.job import CleaningJob
 from crimepatterns.cleaning.kept_facts import KeptFacts, kept_facts
 from crimepatterns.cleaning.output import reason_codes, reason_words, rejected_batch
 from crimepatterns.cleaning.place_counts import PlaceCounts
-from crimepatterns.cleaning.runs import Keys, Run, matches
+from crimepatterns.cleaning.runs import Keys, Run
 from crimepatterns.cleaning.schema import Reason
 from crimepatterns.cleaning.seen import FACTS, GONE, NOT_KEPT
 from crimepatterns.cleaning.tally import Tally
@@ -71,7 +71,7 @@ def find_rows(runs: Sequence[Run], keys: Keys, reasons: NDArray[np.int8]) -> tup
     which, steps = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.int64)]
     facts = [np.empty(0, dtype=FACTS)]
     for run in runs:
-        for found, known in matches(run, keys):
+        for found, known in run.matches(keys):
             gone = known["month"] == GONE
             last_gone[found[gone]] = step
             which.append(found[~gone])

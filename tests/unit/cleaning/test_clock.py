@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from crimepatterns.cleaning.clock import civil_clock
+from crimepatterns.cleaning.clock import civil_clock, civil_months
 
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  # wall-clock times have no zone
 
@@ -45,3 +45,9 @@ def test_a_time_that_occurs_twice_is_the_first() -> None:
     utc, in_gap = clock.to_utc(wall)
     assert not in_gap.any()
     assert str(utc.view("datetime64[us]")[0]) == "2016-11-06T06:30:00.000000"
+
+
+def test_months_are_those_of_the_calendar_also_far_away() -> None:
+    days = np.random.default_rng(1).integers(-200_000, 200_000, 3_000) * 86_400_000_000 + 86_399_999_999
+    expected = days.view("datetime64[us]").astype("datetime64[M]").view(np.int64)
+    np.testing.assert_array_equal(civil_months(days), expected)

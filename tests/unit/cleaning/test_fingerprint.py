@@ -2,10 +2,11 @@
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crimepatterns.cleaning.fingerprint import hash_numbers, hash_text, mix, to_hex
+from crimepatterns.cleaning.fingerprint import coded, hash_numbers, hash_text, mix, to_hex
 
 
 def test_mixing_is_splitmix64() -> None:
@@ -38,3 +39,22 @@ def test_zeros_and_not_a_numbers_are_one_value() -> None:
     pair = hash_numbers(np.array([0.0, -0.0, np.nan, -np.nan]))
     assert pair[0] == pair[1]
     assert pair[2] == pair[3]
+
+
+@pytest.mark.parametrize("distinct", [3, 5_000])
+def test_codes_have_the_fingerprints_of_their_texts(distinct: int) -> None:
+    rng = np.random.default_rng(1)
+    column = pa.array(
+        [None if i % 50 == 0 else f"{int(k):05d}" for i, k in enumerate(rng.integers(0, distinct, 5_000))]
+    )
+    assert pa.types.is_dictionary(coded(column).type) == (distinct == 3)
+    np.testing.assert_array_equal(hash_text(coded(column)), hash_text(column))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 30), st.integers(0, 5))
+def test_texts_of_one_length_are_no_special_case(length: int, n: int, skip: int) -> None:
+    texts = [f"{i:0{length}d}"[-length:] for i in range(n)]
+    alone = [hash_text(pa.array([text, "x" * (length + 1)]))[0] for text in texts]
+    start = min(skip, n - 1)
+    np.testing.assert_array_equal(hash_text(pa.array(texts).slice(start)), alone[start:])

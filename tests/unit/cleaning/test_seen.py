@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crimepatterns.cleaning import place_counts, seen
+from crimepatterns.cleaning import place_counts, runs, seen
 from crimepatterns.cleaning.place_counts import PlaceCounts
-from crimepatterns.cleaning.runs import Run, matches, merged
+from crimepatterns.cleaning.runs import Run, merged
 from crimepatterns.cleaning.seen import GONE, NOT_KEPT, SeenBefore, facts_of, tombs, without_gone
 
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -44,7 +44,7 @@ def test_merged_runs_are_one_sorted_run_in_order_of_age(parts: list[list[int]], 
 def test_every_match_is_found(stored: list[int], asked: list[int]) -> None:
     run = Run.of(keys(stored), np.array(stored, dtype=np.int64))
     times = np.zeros(len(asked), dtype=int)
-    for found, values in matches(run, keys(asked)):
+    for found, values in run.matches(keys(asked)):
         np.testing.assert_array_equal(values, np.array(asked)[found])
         times[found] += 1
     assert times.tolist() == [stored.count(value) for value in asked]
@@ -132,3 +132,17 @@ def test_places_are_counted_as_incidents_come_and_go(
     assert facts.busiest == max(counts.values(), default=0)
     assert facts.repeated == sum(count for count in counts.values() if count > 1)
     assert facts == place_counts._figures(place_counts.summed([*old.runs(), *new.runs()]))
+
+
+@pytest.mark.parametrize("buffer", [1, 1_000, 1_000_000])
+def test_many_places_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch, buffer: int) -> None:
+    monkeypatch.setattr(place_counts, "_BUFFER", buffer)
+    monkeypatch.setattr(runs, "_RANGE_ROWS", 900)
+    x, y = np.random.default_rng(5).integers(0, 60, (2, 30_000)).astype(float)
+    places = PlaceCounts()
+    for start in range(0, 30_000, 3_000):
+        places.add(x[start : start + 3_000], y[start : start + 3_000])
+    sizes = pd.Series(list(zip(x, y, strict=True))).value_counts()
+    facts = places.facts()
+    assert (facts.incidents, facts.distinct, facts.busiest) == (30_000, len(sizes), sizes.max())
+    assert facts.repeated == sizes[sizes > 1].sum()

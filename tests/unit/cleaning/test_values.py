@@ -103,3 +103,26 @@ def test_split_columns() -> None:
     times = pa.array(["13:45:00", "1345", "9:05", None])
     joined = join_date_and_time(dates, times)
     assert joined.to_pylist() == ["2016-01-31 13:45:00", "2016-01-31 13:45", "2016-01-31 09:05", "2016-01-31"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.01, 0.5, 1.0])
+def test_bad_values_do_not_disturb_good_ones_however_many_they_are(share: float) -> None:
+    rng = np.random.default_rng(2)
+    numbers = rng.uniform(-90, 90, 30_000).round(4)
+    bad = rng.random(30_000) < share
+    texts = [
+        f" {number}" if wrong and i % 2 else "x" if wrong else str(number)
+        for i, (number, wrong) in enumerate(zip(numbers, bad, strict=True))
+    ]
+    texts[7] = None
+    values, state = read_numbers(pa.array(texts, pa.string()))
+    read = ~bad | (np.arange(30_000) % 2 == 1)
+    read[7] = False
+    np.testing.assert_array_equal(values[read], numbers[read])
+    assert set(state[read].tolist()) == {GOOD}
+    assert state[7] == MISSING
+    assert (state[~read] != GOOD).all()
+    days = [f"2021-02-{day:02d} 10:00:00" for day in rng.integers(1, 29, 5_000)]
+    days = ["2021-02-30 10:00:00" if wrong else day for day, wrong in zip(days, bad[:5_000], strict=True)]
+    moments = read_moments(pa.array(days))
+    np.testing.assert_array_equal(moments.state == GOOD, ~bad[:5_000])

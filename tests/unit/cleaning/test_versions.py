@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crimepatterns.cleaning.job import CleaningJob, RawPart
 from crimepatterns.cleaning.schema import ColumnMap, Reason, Rules
 from crimepatterns.cleaning.taxonomy import Taxonomy
-from crimepatterns.cleaning.versions import RecordVersions, id_hashes
+from crimepatterns.cleaning.versions import RecordVersions, id_hashes, publisher_ids
 from crimepatterns.errors import SchemaError
 
 COLUMNS = ColumnMap(id="id", occurred_from="when", category="what")
@@ -102,3 +102,13 @@ def test_the_first_thing_that_happens_afterwards_decides(
     )
     expected = [next((why for ids, why in events[own + 1 :] if row in ids), K) for row in rows]
     np.testing.assert_array_equal(versions.fate(id_hashes([pa.array(rows)]), own), expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.one_of(st.none(), st.text(alphabet="ab \t\u00a0\u2003é", max_size=4)), max_size=12), st.integers(0, 3)
+)
+def test_ids_lose_the_blanks_around_them(texts: list[str | None], skip: int) -> None:
+    column = pa.array(texts, pa.string()).slice(min(skip, len(texts)))
+    expected = [(text.strip() or None) if text is not None else None for text in texts[min(skip, len(texts)) :]]
+    assert publisher_ids(column).to_pylist() == expected
