@@ -16,6 +16,7 @@ from crimepatterns.errors import PatternError
 from crimepatterns.execution import JoblibExecutor
 from crimepatterns.patterns.scan import CylinderLimits, permutation_scan, poisson_scan
 from crimepatterns.patterns.scan_cylinders import log_likelihood_ratio
+from crimepatterns.patterns.scan_null import record_by_grid
 from crimepatterns.patterns.scan_result import gumbel_tail, recurrence_days, recurrence_in_words
 
 Maker = Callable[..., Incidents]
@@ -182,6 +183,45 @@ def test_a_city_wide_wave_is_no_cluster_but_a_lasting_hot_place_is_one_for_poiss
     assert np.hypot(found["x"] - 1_200, found["y"] - 3_300) < 500
     mass = np.bincount(grid.assign(x, y)[0], minlength=len(grid)) + 0.1
     assert poisson_scan(hot, grid, expected=mass, limits=limits, replicates_count=99).significant().empty
+
+
+@pytest.mark.parametrize("baseline", ["step", "record"])
+def test_poisson_cylinders_are_those_of_plain_loops(
+    plain_area: StudyArea, make_incidents: Maker, baseline: str
+) -> None:
+    city, grid = random_city(make_incidents, plain_area, seed=4), Grid.square(plain_area, cell_size_m=500)
+    cell, _ = grid.assign(city.table["x"], city.table["y"])
+    day = city.table["occurred_from"].dt.day_of_year.to_numpy() - 1
+    mass = np.random.default_rng(1).gamma(2.0, size=len(grid))
+    best = 0.0
+    for centre, radius, length in product(range(len(grid)), (0, 500, 1_000), range(1, 7)):
+        circle = np.hypot(*(grid.centres - grid.centres[centre]).T) <= radius
+        for start in range(30 - length + 1):
+            span = (day >= start) & (day < start + length)
+            seen = int((circle[cell] & span).sum())
+            when = span.mean() if baseline == "step" else length / 30
+            mean = 120 * mass[circle].sum() / mass.sum() * when
+            if seen >= 2 and seen > mean:
+                rest = (120 - seen) * np.log((120 - seen) / (120 - mean))
+                best = max(best, seen * np.log(seen / mean) + rest)
+    limits = CylinderLimits(max_radius_m=1_000, radii=2, max_days=6, prospective=False)
+    found = poisson_scan(city, grid, expected=mass, baseline=baseline, limits=limits, replicates_count=9)  # type: ignore[arg-type]
+    assert found.clusters["llr"].iloc[0] == pytest.approx(best, rel=1e-12)
+
+
+def test_chance_deals_incidents_as_expected(plain_area: StudyArea, make_incidents: Maker) -> None:
+    city, grid = (
+        random_city(make_incidents, plain_area, seed=4, count=9_000),
+        Grid.square(plain_area, cell_size_m=1_000),
+    )
+    mass = np.r_[0.0, np.arange(1.0, len(grid))]
+    mass[0] = 1e-9
+    record = record_by_grid(city, grid, expected=mass, baseline="record", end=None, record_days=None)
+    place, day = record.drawn(np.random.default_rng(2))
+    assert stats.chisquare(np.bincount(place, minlength=len(grid))[1:], 9_000 * mass[1:] / mass[1:].sum()).pvalue > 1e-3
+    assert stats.chisquare(np.bincount(day, minlength=30)).pvalue > 1e-3
+    kept = record_by_grid(city, grid, expected=mass, baseline="step", end=None, record_days=None)
+    assert np.array_equal(kept.drawn(np.random.default_rng(2))[1], kept.day)
 
 
 def test_an_as_of_date_ends_the_record_and_an_empty_end_has_no_cluster(
