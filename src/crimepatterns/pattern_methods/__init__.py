@@ -19,6 +19,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "density": surfaces.density,
         "gi_star": surfaces.hot_cells,
+        "optimised": surfaces.chosen_scale,
         "local_moran": surfaces.resemblance,
         "change": surfaces.change,
         "emerging": surfaces.emerging,
@@ -28,11 +29,12 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "hdbscan": clusters.densities,
         "knox": repeats.interaction,
         "near_repeat": repeats.chains,
+        "scan": repeats.outbreaks,
         "concentration": tables.concentrated,
         "repeat_places": tables.busiest_places,
         "usual": tables.usual,
     }
 )
 
-ONE_CATEGORY = frozenset({"knox", "near_repeat"})
+ONE_CATEGORY = frozenset({"knox", "near_repeat", "scan"})
 """Methods that say nothing about all categories together: a theft does not repeat a burglary."""

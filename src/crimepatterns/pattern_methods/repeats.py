@@ -9,10 +9,11 @@ from crimepatterns.errors import NotApplicableError, PatternError
 from crimepatterns.pattern_methods.work import PatternWork
 from crimepatterns.patterns.knox import knox
 from crimepatterns.patterns.near_repeat import near_repeat_chains, repeat_decay
+from crimepatterns.patterns.scan import permutation_scan
 from crimepatterns.patterns.space_time_pairs import SpaceTimeBands
 from crimepatterns.store.layers import write_layer, write_table
 
-__all__ = ["chains", "interaction"]
+__all__ = ["chains", "interaction", "outbreaks"]
 
 _BANDS = SpaceTimeBands((100.0, 200.0, 300.0, 400.0), (3, 7, 14, 21, 28))
 
@@ -47,6 +48,18 @@ def chains(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folde
     members = found.members.drop(columns="row")
     write_table(folder / "near_repeat_members.parquet", members, {**facts, **own, "kind": "chain members"})
     return {"chains": len(found.chains), "sentence": found.sentence()}
+
+
+def outbreaks(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Scan for places where, for some days up to now, more happens than place and season explain."""
+    _need_days(chosen, least=2)
+    try:
+        found = permutation_scan(chosen, end=work.window.end, replicates_count=work.settings.replicates)
+    except PatternError as error:
+        raise NotApplicableError(str(error)) from error
+    own = {"kind": "space-time clusters", "method": "scan", "null": found.null, "parameters": dict(found.parameters)}
+    write_layer(folder / "scan.parquet", found.to_geodataframe(), {**facts, **own, "sentence": found.sentence()})
+    return {"clusters": len(found.significant()), "sentence": found.sentence()}
 
 
 def _need_days(chosen: Incidents, *, least: int) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
-from crimepatterns.errors import NotApplicableError
+from crimepatterns.errors import NotApplicableError, PatternError
 from crimepatterns.pattern_methods.work import PatternWork
 from crimepatterns.patterns.autocorrelation import gi_star
 from crimepatterns.patterns.change import change_between
@@ -18,11 +18,12 @@ from crimepatterns.patterns.density import kernel_density
 from crimepatterns.patterns.emerging import emerging_hot_spots
 from crimepatterns.patterns.emerging_sentences import emerging_sentence
 from crimepatterns.patterns.local_moran import local_moran, quadrants
+from crimepatterns.patterns.optimised import optimised_hot_spots
 from crimepatterns.patterns.persistence import hot_spot_persistence
 from crimepatterns.patterns.sentences import density_sentence, gi_star_sentence, local_moran_sentence
 from crimepatterns.store.layers import write_layer, write_surface
 
-__all__ = ["cell_counts", "change", "density", "emerging", "hot_cells", "persistence", "resemblance"]
+__all__ = ["cell_counts", "change", "chosen_scale", "density", "emerging", "hot_cells", "persistence", "resemblance"]
 
 _LEAST_STEPS = 4
 
@@ -47,6 +48,17 @@ def hot_cells(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], fo
     sentence = gi_star_sentence(surface, chosen)
     write_surface(folder / "gi_star.parquet", surface, {**facts, "sentence": sentence})
     return {"hot_cells": surface.parameters["discoveries"], "sentence": sentence}
+
+
+def chosen_scale(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Find hot spots on cells of a size that the records themselves choose, with the reasons."""
+    try:
+        found = optimised_hot_spots(chosen, fdr=work.settings.fdr)
+    except PatternError as error:
+        raise NotApplicableError(str(error)) from error
+    sentence = " ".join(found.reasons)
+    write_surface(folder / "optimised.parquet", found.surface, {**facts, "sentence": sentence})
+    return {"cell_size_m": found.surface.grid.cell_size_m, "sentence": sentence}
 
 
 def resemblance(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:

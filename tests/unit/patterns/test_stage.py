@@ -50,7 +50,7 @@ def test_layers_carry_their_facts(settings, summary) -> None:
              "persistence", "concentration", "repeat_places", "usual"}  # fmt: skip
     # One year of records has no year before it to compare with.
     every -= {"change"}
-    one = every | {"knox", "near_repeat", "near_repeat_members"}
+    one = every | {"knox", "near_repeat", "near_repeat_members", "scan"}
     expected = {("theft", f) for f in one} | {("burglary", f) for f in one} | {("all", f) for f in every}
     assert names == {f"{folder}/{file}.parquet" for folder, file in expected}
     assert "holds nothing" in summary["categories"]["theft"]["change"]["not_applicable"]
