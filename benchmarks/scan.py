@@ -1,7 +1,7 @@
 """Measure the space-time scans against scikit-learn's exact kernel density, fitted and scored on 100,000 points.
 
-Run with ``python benchmarks/scan.py``; some minutes, most of them for the yardstick. Each case runs in a process of its own, for its memory;
-``added_mb`` is what the case adds to the interpreter with its libraries.
+Run with ``python benchmarks/scan.py``; some minutes, most of them for the yardstick. Each case runs in a process of
+its own, for its memory; ``added_mb`` is what the case adds to the interpreter with its libraries.
 """
 
 import argparse
