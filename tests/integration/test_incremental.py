@@ -1,6 +1,9 @@
 """Cleaning only what is new gives what cleaning everything gives: rows, reasons, report and memory."""
 
 import json
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from crimepatterns.cleaning.place_counts import summed
 from crimepatterns.cleaning.runs import merged
 from crimepatterns.cleaning.seen import without_gone
 from crimepatterns.cleaning.taxonomy import Taxonomy
-from crimepatterns.cleaning_run import basis, compacting
+from crimepatterns.cleaning_run import basis, cleaning, compacting
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.data_processing import clean
 from crimepatterns.errors import SchemaError
@@ -142,6 +145,66 @@ def test_new_copies_alone_give_what_all_copies_give(city: Settings, seed: int, m
         assert clean(city)["cleaned_anew"] == ""
     found = state(city)
     assert clean(city, rebuild=True)["cleaned_anew"] == "it was asked for"
+    assert_same(found, state(city))
+
+
+class Backwards:
+    """Runs the last item first, as workers may finish in any order; results come in the order of the items."""
+
+    workers = 2
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any], *, lost: Any = None) -> Iterator[Any]:
+        assert lost is None
+        done = {id(item): function(pickle.loads(pickle.dumps(item))) for item in reversed(items)}  # our own
+        return (done[id(item)] for item in items)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tables_cleaned_by_themselves_give_what_one_after_another_gives(
+    city: Settings, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compacting, "_SMALL", 40)
+    monkeypatch.setattr(cleaning, "_spreading", lambda *_: nullcontext(Backwards()))
+    rng = np.random.default_rng(100 + seed)
+    for step in range(2):
+        for _ in range(4):
+            kind = rng.choice(["more", "more", "replaces", "withdraws"])
+            if kind == "withdraws":
+                arrive(city, pd.DataFrame({"case": [f"c{i}" for i in rng.integers(0, 70, 8)]}), withdraws=True)
+            else:
+                arrive(city, some_rows(rng, int(rng.integers(1, 60))), replaces=kind == "replaces")
+        assert (clean(city)["cleaned_anew"] == "") == (step == 1)
+    found = state(city)
+    monkeypatch.undo()
+    clean(city, rebuild=True)
+    assert_same(found, state(city))
+
+
+def test_a_row_refused_for_its_id_is_a_duplicate_where_an_equal_one_came_before(
+    city: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (["c1", "2021-01-05 10:05", what, "-87.65", "41.85"] for what in ("THEFT", "ARSON"))
+    arrive(city, pd.DataFrame([one], columns=NAMES))
+    arrive(city, pd.DataFrame([two, one, two], columns=NAMES))
+    monkeypatch.setattr(cleaning, "_spreading", lambda *_: nullcontext(Backwards()))
+    clean(city)
+    found = state(city)
+    assert found["rejected"]["reason"].str[:5].tolist() == ["id of", "equal", "equal"]
+    monkeypatch.undo()
+    clean(city, rebuild=True)
+    assert_same(found, state(city))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["joblib", "dask"])
+def test_workers_in_other_processes_give_the_same(city: Settings, kind: str) -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(5):
+        arrive(city, some_rows(rng, 200, ids=300))
+    execution = city.execution.model_copy(update={"kind": kind, "workers": 2})
+    clean(city.model_copy(update={"execution": execution}))
+    found = state(city)
+    clean(city, rebuild=True)
     assert_same(found, state(city))
 
 

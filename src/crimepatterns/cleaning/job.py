@@ -127,7 +127,7 @@ class CleaningJob:
         area: StudyArea | None,
         *,
         seen: SeenBefore | None = None,
-        first: int = 0,
+        numbers: Sequence[int] | None = None,
         versions: RecordVersions | None = None,
     ) -> Iterator[tuple[RawPart, CleanBatch]]:
         """Clean tables in order; without an area only times and categories are checked.
@@ -136,23 +136,26 @@ class CleaningJob:
         ----------
         area : StudyArea or None
         seen : SeenBefore, optional
-            Rows of the tables before the first; by default there are none.
-        first : int
-            Number of the part to begin with.
+            Rows of earlier tables; by default there are none.
+        numbers : sequence of int, optional
+            The tables, by their place among the parts; by default all.
         versions : RecordVersions, optional
-            What `versions` answers for the same first part, where that is known already.
+            What `versions` answers for the first of them, where that is known already.
         """
         if seen is None:
             seen = SeenBefore(expected=self.rows)
         projector = None if area is None else Projector(self.rules.coordinates_crs, area.crs)
         mask = None if area is None else AreaMask(area.polygon)
-        yield from self._run(projector, mask, seen, first, self.versions(first=first) if versions is None else versions)
+        chosen = list(range(len(self.parts)) if numbers is None else numbers)
+        if versions is None:
+            versions = self.versions(first=chosen[0] if chosen else 0)
+        yield from self._run(projector, mask, seen, chosen, versions)
 
     def sample_places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return longitude and latitude of all rows that have them, or of every k-th where there are very many."""
         every = max(1, self.rows // _SAMPLE)
-        found = [np.empty((0, 2))]
-        for _, batch in self._run(Projector(self.rules.coordinates_crs, "EPSG:4326"), None, None, 0, None):
+        found, every_part = [np.empty((0, 2))], range(len(self.parts))
+        for _, batch in self._run(Projector(self.rules.coordinates_crs, "EPSG:4326"), None, None, every_part, None):
             if batch.places is not None:
                 good = np.flatnonzero(batch.places.reason == Reason.KEPT)[::every]
                 found.append(np.column_stack([batch.places.x[good], batch.places.y[good]]))
@@ -211,10 +214,6 @@ class CleaningJob:
             first += batch.num_rows
         return pa.concat_batches(found)
 
-    def ids_of(self, raw: pa.RecordBatch) -> pa.Array:
-        """Return the publisher's ids of raw rows."""
-        return publisher_ids(raw.column(str(self.columns.id)))
-
     def rules_of(self, number: int, projector: Projector | None, mask: AreaMask | None) -> RowRules:
         """Return the rules of one table."""
         part = self.parts[number]
@@ -235,12 +234,13 @@ class CleaningJob:
         projector: Projector | None,
         mask: AreaMask | None,
         seen: SeenBefore | None,
-        first: int,
+        numbers: Sequence[int],
         versions: RecordVersions | None,
     ) -> Iterator[tuple[RawPart, CleanBatch]]:
         cleaner = Cleaner(seen, workers=self.workers)
-        for number, part in enumerate(self.parts):
-            if number >= first and not part.withdraws:
+        for number in numbers:
+            part = self.parts[number]
+            if not part.withdraws:
                 rules = replace(self.rules_of(number, projector, mask), versions=versions)
                 for batch in cleaner.run(rules, self.batches(part)):
                     yield part, batch

@@ -75,6 +75,10 @@ class PlaceCounts:
         if self._size >= _BUFFER:
             self._put_away()
 
+    def include(self, run: Run) -> None:
+        """Add places that were counted elsewhere; the run is kept as it is."""
+        self._runs.append(Run(np.array(run.keys), np.array(run.facts)) if self._shelve is None else self._shelve(run))
+
     def runs(self) -> list[Run]:
         """Return the counts that were added, without those of the earlier build."""
         self._put_away()

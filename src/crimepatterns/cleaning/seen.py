@@ -74,13 +74,17 @@ class SeenBefore:
         self._recent: list[_Recent] = []
         self._recent_rows = 0
 
-    def look(self, keys: Keys, row_hashes: NDArray[np.uint32]) -> Earlier:
-        """Count earlier rows with the same key, remembered or above in the same call."""
+    def look(self, keys: Keys, row_hashes: NDArray[np.uint32], *, above: bool = True) -> Earlier:
+        """Count earlier rows with the same key, remembered or, where `above`, in the same call."""
         times, same = np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
         order = np.argsort(keys)
         rows = self._suspects(keys, order)
         if rows.size:
             times[rows], same[rows] = self._search(keys[rows], row_hashes[rows])
+            if above:
+                more, again = _above(keys[rows], row_hashes[rows])
+                times[rows] += more
+                same[rows] |= again
         return Earlier(times, same, order)
 
     def remember(self, keys: Keys, facts: NDArray[np.void], *, order: NDArray[np.intp] | None = None) -> None:
@@ -129,8 +133,7 @@ class SeenBefore:
                 gone = facts["month"] == GONE
                 times[found] = np.where(gone, 0, times[found] + 1)
                 same[found] = ~gone & (same[found] | (facts["row_hash"] == row_hashes[found]))
-        above, same_above = _above(keys, row_hashes)
-        return times + above, same | same_above
+        return times, same
 
 
 @dataclass(frozen=True, eq=False)

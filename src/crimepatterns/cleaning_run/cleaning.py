@@ -1,6 +1,7 @@
 """Clean the raw copies of a city: all of them, or only the new ones where the earlier result can be built upon."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from crimepatterns.cleaning_run.account import cleaning_facts, nothing_kept, rel
 from crimepatterns.cleaning_run.basis import Basis, NoBasis, find_basis, record_of, rules_digest
 from crimepatterns.cleaning_run.build import build
 from crimepatterns.cleaning_run.opening import area_is_drawn, find_study_area, open_job
-from crimepatterns.config import Settings
-from crimepatterns.domain.protocols import Progress, silent
+from crimepatterns.config import Settings, open_executor
+from crimepatterns.domain.protocols import Executor, Progress, silent
 from crimepatterns.errors import SchemaError
 from crimepatterns.reports.cleaning import cleaning_page
 from crimepatterns.store.areas import write_study_area
@@ -66,9 +67,9 @@ def clean(
     snapshots = Snapshots(layout.processed)
     with snapshots.writing() as folder:
         basis = _basis(snapshots.current, settings, job, entries, digest, rebuild=rebuild)
-        built = build(
-            job, area, folder, basis=Basis.none(job) if isinstance(basis, NoBasis) else basis, progress=progress
-        )
+        ground = Basis.none(job) if isinstance(basis, NoBasis) else basis
+        with _spreading(settings, len(job.parts) - ground.parts) as executor:
+            built = build(job, area, folder, basis=ground, progress=progress, executor=executor)
         account = built.tally.report(built.kept, built.places)
         if not account["kept"]:
             raise SchemaError(nothing_kept(account))
@@ -86,6 +87,14 @@ def clean(
         "cleaned_anew": basis.reason if isinstance(basis, NoBasis) else "",
         "outputs": [relative(layout, path) for path in outputs],
     }
+
+
+def _spreading(settings: Settings, tables: int) -> AbstractContextManager[Executor | None]:
+    """Open an executor where settings name one; threads of this process do for all else."""
+    wanted = settings.execution
+    if tables > 1 and (wanted.kind in {"joblib", "dask"} or wanted.scheduler is not None):
+        return open_executor(wanted, workers=settings.workers)
+    return nullcontext()
 
 
 def _basis(

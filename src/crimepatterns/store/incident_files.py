@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from crimepatterns.domain.incidents import INCIDENT_COLUMNS
 
-__all__ = ["IncidentFile", "IncidentWriter", "incident_schema", "month_folder", "parts_of_month", "write_part"]
+__all__ = [
+    "IncidentFile",
+    "IncidentWriter",
+    "incident_schema",
+    "month_folder",
+    "move_behind",
+    "parts_of_month",
+    "write_part",
+]
 
 _UTC = pa.timestamp("us", tz="UTC")
 _WORDS = pa.dictionary(pa.int32(), pa.string())
@@ -152,6 +160,12 @@ def month_folder(folder: Path, month: int) -> Path:
 def parts_of_month(folder: Path, month: int) -> list[Path]:
     """List the files of a month, in order of arrival."""
     return sorted(month_folder(folder, month).glob("part-*.parquet"))
+
+
+def move_behind(path: Path, folder: Path) -> Path:
+    """Move a part into another folder, behind the parts there; return where it lies now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return path.rename(folder / _next_name(folder))
 
 
 def write_part(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
