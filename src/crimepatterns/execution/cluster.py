@@ -1,5 +1,6 @@
 """Worker processes of a Dask cluster, on this machine or on many."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -18,6 +19,8 @@ Result = TypeVar("Result")
 
 _AHEAD = 3
 """Items handed out per thread: one runs, the others wait at hand or are done and wait for their turn."""
+_LOOK_EVERY_S = 5.0
+"""How often to see whether there still are workers while waiting for a result."""
 _IN_COMPANY, _ALONE = 2, 2
 """How often workers may die over an item while others run beside it, and then while it runs alone."""
 
@@ -43,7 +46,9 @@ class DaskExecutor:
     dashboard_port : int, optional
         Of Dask's status page on 127.0.0.1; there is none without it.
     timeout_s : float
-        How long to wait for scheduler and workers.
+        How long to wait for the scheduler and a first worker.
+    patience_s : float
+        How long to wait, in mid-run, for a worker when all are gone.
     """
 
     def __init__(
@@ -56,8 +61,10 @@ class DaskExecutor:
         memory_limit: str | None = None,
         dashboard_port: int | None = None,
         timeout_s: float = 30.0,
+        patience_s: float = 300.0,
     ) -> None:
-        self._scheduler, self._tls, self._timeout_s = scheduler, tls, timeout_s
+        self._scheduler, self._tls = scheduler, tls
+        self._timeout_s, self._patience_s = timeout_s, patience_s
         self._start = partial(
             start_cluster,
             workers=workers,
@@ -89,9 +96,12 @@ class DaskExecutor:
         Raises
         ------
         ExecutionError
-            If an item's worker died four times and `lost` is not given, or the scheduler is gone.
+            If workers died again and again over one item and `lost` is not given, or scheduler or workers are gone.
         """
-        run = _Run(self._connected(), function, lost, ahead=_AHEAD * self._threads)
+        client = self._connected()
+        # Workers may have come since the last call.
+        self._threads = max(sum(client.nthreads().values()), 1)
+        run = _Run(client, function, lost, ahead=_AHEAD * self._threads, patience_s=self._patience_s)
         try:
             yield from run.results(items)
         finally:
@@ -148,8 +158,10 @@ class _Run(Generic[Item, Result]):
         lost: Callable[[Item], Result] | None,
         *,
         ahead: int,
+        patience_s: float,
     ) -> None:
-        self._client, self._function, self._lost, self._ahead = client, function, lost, ahead
+        self._client, self._function, self._lost = client, function, lost
+        self._ahead, self._patience_s = ahead, patience_s
         self._shared = self._share()
         self._waiting: deque[_Handed[Item]] = deque()
 
@@ -178,11 +190,11 @@ class _Run(Generic[Item, Result]):
         handed = self._waiting[0]
         while True:
             try:
-                result: Result = handed.future.result()
+                result = self._result(handed.future)
                 break
             except (CancelledError, KilledWorker) as error:
                 if self._client.status != "running":
-                    raise _gone(error) from error
+                    raise _scheduler_gone(error) from error
                 alone = handed.failures >= _IN_COMPANY
                 if handed.failures >= _IN_COMPANY + _ALONE or (alone and isinstance(error, KilledWorker)):
                     result = self._given_up(handed.item, error)
@@ -223,8 +235,34 @@ class _Run(Generic[Item, Result]):
         handed.future = self._submit(handed.item)
 
     def _share(self) -> Any:
-        self._client.wait_for_workers(1)
-        return self._client.scatter([_Parcel(self._function)], broadcast=True, hash=False)[0]
+        """Send the function to every worker; those that die meanwhile do without."""
+        end = time.monotonic() + self._patience_s
+        while True:
+            try:
+                self._client.wait_for_workers(1, timeout=max(end - time.monotonic(), 1.0))
+                return self._client.scatter([_Parcel(self._function)], broadcast=True, hash=False)[0]
+            except OSError as error:  # Also the TimeoutError of waiting.
+                if self._client.status != "running":
+                    raise _scheduler_gone(error) from error
+                if time.monotonic() > end:
+                    raise _workers_gone(self._patience_s) from error
+                time.sleep(0.2)
+
+    def _result(self, future: Any) -> Result:
+        """Wait for a result, but not for workers that do not come back."""
+        last_seen = time.monotonic()
+        while True:
+            try:
+                found: Result = future.result(timeout=_LOOK_EVERY_S)
+            except TimeoutError:
+                if future.status != "pending":
+                    raise  # The function's own.
+            else:
+                return found
+            if self._client.nthreads():
+                last_seen = time.monotonic()
+            elif time.monotonic() - last_seen > self._patience_s:
+                raise _workers_gone(self._patience_s)
 
     def _submit(self, item: Item) -> Any:
         return self._client.submit(_apply, self._shared, _Parcel(item), __version__, pure=False)
@@ -240,8 +278,15 @@ def _apply(function: _Parcel, item: _Parcel, release: str) -> Any:
     return function.content(item.content)
 
 
-def _gone(error: BaseException) -> ExecutionError:
+def _scheduler_gone(error: BaseException) -> ExecutionError:
     return ExecutionError(
         f"The connection to the scheduler broke ({error}): see whether it still runs, and start the command again; "
         "finished stages are kept."
+    )
+
+
+def _workers_gone(patience_s: float) -> ExecutionError:
+    return ExecutionError(
+        f"All workers are gone, and none has come back for {patience_s:g} s: start some with `dask worker`, then start "
+        "the command again; finished stages are kept."
     )

@@ -63,9 +63,9 @@ def start_cluster(
 
     page = dashboard_port is not None
     # Dask opens ports for web pages in any case: without a page they are any free ports and answer nothing.
-    mute: dict[str, list[str]] = {} if page else {routes: [] for routes in _PAGES}
+    quiet: dict[str, Any] = {} if page else {"distributed.worker.profile.enabled": False} | {p: [] for p in _PAGES}
     try:
-        with dask.config.set(mute):
+        with dask.config.set(quiet):
             return distributed.LocalCluster(
                 n_workers=workers,
                 threads_per_worker=threads_per_worker,
@@ -74,7 +74,7 @@ def start_cluster(
                 host="127.0.0.1",
                 security=distributed.Security.temporary(),
                 scheduler_kwargs={"dashboard": page, "dashboard_address": f"127.0.0.1:{dashboard_port or 0}"},
-                config=mute,
+                config=quiet,
                 silence_logs=logging.CRITICAL,
             )
     except ImportError as error:

@@ -121,6 +121,15 @@ def test_workers_must_be_there_and_of_the_same_release_and_the_scheduler_must_st
             expected = rf"has crimepatterns 0\.0\.1; this process has crimepatterns {__version__}"
             with pytest.raises(ExecutionError, match=expected):
                 DaskExecutor(scheduler=address).__enter__()
+        with (
+            running("worker", address, *WORKER, *place, "--no-nanny") as worker,
+            DaskExecutor(scheduler=address, patience_s=1.0) as executor,
+        ):
+            results = executor.map(work.process, range(200))
+            next(results)
+            worker.kill()
+            with pytest.raises(ExecutionError, match="All workers are gone, and none has come back for 1 s"):
+                list(results)
         with running("worker", address, *WORKER, *place), DaskExecutor(scheduler=address) as executor:
             results = executor.map(work.process, range(200))
             next(results)
