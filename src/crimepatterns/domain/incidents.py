@@ -1,7 +1,7 @@
 """Cleaned incident records: what happened, when, where and when it became known."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import geopandas as gpd
@@ -107,4 +107,9 @@ class Incidents:
         return gpd.GeoDataFrame(self.table.copy(), geometry=points, crs=self.area.crs)
 
     def _where(self, keep: pd.Series) -> "Incidents":
-        return replace(self, table=self.table.loc[keep].reset_index(drop=True))
+        # Some rows of a checked table need no second check, which back-tests would repeat thousands of times.
+        some = object.__new__(Incidents)
+        rows = self.table.loc[keep].reset_index(drop=True)
+        for name, value in (("table", rows), ("area", self.area), ("provenance", self.provenance)):
+            object.__setattr__(some, name, value)
+        return some

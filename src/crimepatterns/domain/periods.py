@@ -1,6 +1,7 @@
 """Half-open spans of civil time that follow one another without a gap."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -41,8 +42,7 @@ class Periods:
         """Make `count` periods of `days` civil days, the last of which ends at `end` (any count >= 1)."""
         if days < 1 or count < 1:
             raise DomainError(f"Periods need days >= 1 and count >= 1, got {days} and {count}.")
-        # Civil arithmetic: a week over a clock change is still seven midnights long.
-        return cls(pd.DatetimeIndex([end - pd.DateOffset(days=days * i) for i in range(count, -1, -1)]).as_unit("us"))
+        return cls(_edges_back_from(end, end.tz, days, count))
 
     @classmethod
     def starting_at(cls, start: pd.Timestamp, *, days: int, count: int) -> "Periods":
@@ -91,3 +91,13 @@ class Periods:
     def last(self, count: int) -> "Periods":
         """Return the last `count` periods, or all of them where there are fewer."""
         return Periods(self.edges[-(min(count, len(self)) + 1) :])
+
+
+@lru_cache(maxsize=128)
+def _edges_back_from(end: pd.Timestamp, zone: object, days: int, count: int) -> pd.DatetimeIndex:  # noqa: ARG001
+    """Find the edges once for all that look back from one moment, as every model of a back-test does.
+
+    The zone is part of the key, since equal moments of different zones have different midnights.
+    """
+    # Civil arithmetic: a week over a clock change is still seven midnights long.
+    return pd.DatetimeIndex([end - pd.DateOffset(days=days * i) for i in range(count, -1, -1)]).as_unit("us")

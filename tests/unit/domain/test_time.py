@@ -86,3 +86,11 @@ def test_a_fold_that_looks_ahead_cannot_be_made() -> None:
     train = Periods.starting_at(MONDAY, days=7, count=4)
     with pytest.raises(DomainError, match="cutoff"):
         Fold(train.end - pd.Timedelta(days=1), train, Periods.starting_at(train.end, days=7, count=1))
+
+
+def test_equal_moments_of_two_zones_keep_their_own_midnights() -> None:
+    there = pd.Timestamp("2024-03-20", tz="Europe/Berlin")
+    for end in (there, there.tz_convert("America/Chicago"), there):
+        periods = Periods.ending_at(end, days=7, count=3)
+        assert str(periods.edges.tz) == str(end.tz)
+        assert [edge.hour for edge in periods.edges] == [end.hour] * 4
