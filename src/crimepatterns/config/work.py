@@ -19,8 +19,8 @@ __all__ = [
 
 
 PatternMethod = Literal[
-    "density", "gi_star", "optimised", "local_moran", "change", "emerging", "persistence", "dbscan", "st_dbscan", "hdbscan",
-    "knox", "near_repeat", "scan", "concentration", "repeat_places", "usual",
+    "density", "gi_star", "optimised", "local_moran", "change", "emerging", "persistence",
+    "dbscan", "st_dbscan", "hdbscan", "knox", "near_repeat", "scan", "concentration", "repeat_places", "usual",
 ]  # fmt: skip
 
 
