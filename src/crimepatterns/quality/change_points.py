@@ -25,6 +25,7 @@ _NEAR = 6
 _LOCAL_P = 0.01
 _SIMULATIONS = 400
 _MOST_CHANGES = 4
+_SEARCHED = 2
 _GUMBEL = float(np.euler_gamma)
 
 
@@ -92,7 +93,7 @@ def find_changes(
     found: list[Change] = []
     while len(found) < _MOST_CHANGES:
         change = _strongest(height, smooth, places, rng)
-        if change is None or change.p_value > level or not _abrupt(height, smooth, change):
+        if change is None or change.p_value > level:
             break
         found.append(change)
         smooth = np.column_stack([smooth, _indicator(n, change.start, change.end)])
@@ -135,20 +136,49 @@ def _strongest(
         return None
     shapes, starts, ends = shapes[usable], places[0][usable], places[1][usable]
     rest = height - basis @ (basis.T @ height)
-    strength = _t_values(shapes, rest[:, None], freedom)
-    size = _size(strength, only_low=only_low)[:, 0]
+    after = _without_largest(rest, shapes)
+    size = _size(_t_values(shapes, rest[:, None], freedom), only_low=only_low)[:, 0]
+    # Only candidates that begin or end with a jump are taken; all of them count in the null distribution.
+    size = np.where(only_low | _jumps(height, after, starts, ends), size, 0.0)
     best = int(np.argmax(size))
     if size[best] <= 0:
         return None
-    after = rest - shapes[best] * float(shapes[best] @ rest)
-    # With the change taken for real neighbours look too little alike, without it too much: half way is safe.
-    alike = _alikeness(after, basis.shape[1] + 1)
+    # With the changes taken for real neighbours look too little alike, without them too much: half way is safe.
+    alike = _alikeness(after, basis.shape[1] + _SEARCHED)
     alike = max(alike, 0.5 * (alike + _alikeness(rest, basis.shape[1])))
     noise = _series_without_change(n, alike, rng)
     noise -= basis @ (basis.T @ noise)
     largest = _size(_t_values(shapes, noise, freedom), only_low=only_low).max(axis=0)
     start, end = int(starts[best]), int(ends[best])
     return Change(start, end, "step" if end == n else "bump", _tail(float(size[best]), largest))
+
+
+def _without_largest(rest: NDArray[np.float64], shapes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take the largest candidates out of residuals one after the other (matching pursuit)."""
+    after = rest.copy()
+    for _ in range(_SEARCHED):
+        projection = shapes @ after
+        largest = int(np.argmax(np.abs(projection)))
+        after -= shapes[largest] * projection[largest]
+    return after
+
+
+def _jumps(
+    height: NDArray[np.float64], rest: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell which candidates have different levels right before and right after one of their edges."""
+    n = len(height)
+    spread = float(np.sqrt(np.mean(rest**2))) or 1e-9
+    running = np.concatenate([[0.0], np.cumsum(height)])
+    edges = np.arange(n + 1)
+    low, high = np.maximum(edges - _NEAR, 0), np.minimum(edges + _NEAR, n)
+    before, behind = edges - low, high - edges
+    enough = (before >= 2) & (behind >= 2)
+    left = (running[edges] - running[low]) / np.maximum(before, 1)
+    right = (running[high] - running[edges]) / np.maximum(behind, 1)
+    score = np.abs(right - left) / (spread * np.sqrt(1 / np.maximum(before, 1) + 1 / np.maximum(behind, 1)))
+    abrupt = enough & (2 * stats.norm.sf(score) < _LOCAL_P)
+    return np.asarray(abrupt[starts] | abrupt[ends])
 
 
 def _smooth_columns(n: int, per_year: float) -> NDArray[np.float64]:
@@ -227,22 +257,6 @@ def _tail(observed: float, largest: NDArray[np.float64]) -> float:
     scale = float(largest.std()) * np.sqrt(6) / np.pi
     fitted = float(stats.gumbel_r.sf(observed, largest.mean() - _GUMBEL * scale, scale))
     return counted if counted > 0.02 else min(fitted, counted)
-
-
-def _abrupt(height: NDArray[np.float64], smooth: NDArray[np.float64], change: Change) -> bool:
-    """Tell whether the level right before and right after differ; one end of a bump is enough."""
-    n = len(height)
-    basis = np.linalg.qr(np.column_stack([smooth, _indicator(n, change.start, change.end)]))[0]
-    rest = height - basis @ (basis.T @ height)
-    spread = float(np.sqrt(np.mean(rest**2))) or 1e-9
-    for edge in (change.start, change.end):
-        before, after = height[max(edge - _NEAR, 0) : edge], height[edge : edge + _NEAR]
-        if min(len(before), len(after)) < 2:
-            continue
-        jump = abs(float(after.mean() - before.mean())) / (spread * np.sqrt(1 / len(before) + 1 / len(after)))
-        if 2 * stats.norm.sf(jump) < _LOCAL_P:
-            return True
-    return False
 
 
 def _indicator(n: int, start: int, end: int) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ _BREAK_LEVEL = 0.004
 _LEAST_PER_PERIOD = 3.0
 _ALL = "all"
 _SMALLEST_STEP, _SMALLEST_BUMP = 0.1, 0.25
+_FRAYED = pd.Timedelta(days=27)
 
 
 @dataclass(frozen=True)
@@ -117,15 +118,14 @@ def find_breaks(record: Record, rng: np.random.Generator) -> tuple[list[Break], 
     weeks = whole_weeks(daily.loc[start:end])
     counts = weeks.counts.assign(**{_ALL: weeks.counts.sum(axis="columns")})
     enough = [name for name in counts if counts[name].mean() >= _LEAST_PER_PERIOD * weeks.days / 7]
-    breaks = []
+    breaks: list[Break] = []
     for name in enough:
         values = counts[name].to_numpy()
         level = _BREAK_LEVEL / len(enough)
-        for change in find_changes(count_height(values), periods_per_year=weeks.per_year, level=level, rng=rng):
-            one = _measured(str(name), values, change.start, change.end, weeks, change.p_value)
-            least = _SMALLEST_STEP if one.lasting else _SMALLEST_BUMP
-            if abs(one.change) >= least:
-                breaks.append(one)
+        found = find_changes(count_height(values), periods_per_year=weeks.per_year, level=level, rng=rng)
+        measured = [_measured(str(name), values, one.start, one.end, weeks, one.p_value) for one in found]
+        large = [one for one in measured if abs(one.change) >= (_SMALLEST_STEP if one.lasting else _SMALLEST_BUMP)]
+        breaks += _apart(large)
     return breaks, weeks
 
 
@@ -158,6 +158,21 @@ def volume_breaks(record: Record, breaks: list[Break], weeks: Weeks) -> Finding:
         share=share,
         evidence=evidence,
     )
+
+
+def _apart(breaks: list[Break]) -> list[Break]:
+    """Keep of changes that begin or end together only the largest: the others are its frayed edges."""
+    kept: list[Break] = []
+    for one in sorted(breaks, key=lambda found: -abs(found.missing)):
+        apart = [abs(a - b) for other in kept for a in _edges(one) for b in _edges(other)]
+        if not apart or min(apart) > _FRAYED:
+            kept.append(one)
+    return sorted(kept, key=lambda found: found.start)
+
+
+def _edges(one: Break) -> tuple[pd.Timestamp, ...]:
+    """Days on which the level changes; the end of the record is none."""
+    return (one.start,) if one.lasting else (one.start, one.end)
 
 
 def _measured(name: str, counts: NDArray[np.int64], start: int, end: int, weeks: Weeks, p_value: float) -> Break:
