@@ -241,7 +241,7 @@ def run_duckdb(folder: Path, rows: int) -> dict[str, Any]:
                        greatest(try_cast("Reported" AS TIMESTAMP) AT TIME ZONE '{zone}', occurred_from) AS known_at,
                        try_cast("Longitude" AS DOUBLE) AS lon, try_cast("Latitude" AS DOUBLE) AS lat, label.category
                 FROM raw LEFT JOIN (VALUES {labels}) AS label(name, category) ON raw."Offense" = label.name),
-            placed AS (SELECT *, {_utm("lon", "lat", meridian)} FROM typed),
+            placed AS (SELECT *, {utm_sql("lon", "lat", meridian)} FROM typed),
             judged AS (
                 SELECT *, CASE WHEN wall IS NULL OR wall < '1990-01-01' OR wall >= current_date + 1 THEN 'time'
                                WHEN occurred_until < occurred_from THEN 'interval'
@@ -272,7 +272,7 @@ def run_duckdb(folder: Path, rows: int) -> dict[str, Any]:
     return {"kept": kept[0], "counted": counted[0]}
 
 
-def _utm(lon: str, lat: str, meridian: int) -> str:
+def utm_sql(lon: str, lat: str, meridian: int) -> str:
     """Write the UTM projection as SQL: the series of Krueger to third order, exact to well under a millimetre here.
 
     Source: Karney 2011, Transverse Mercator with an accuracy of a few nanometers, doi:10.1007/s00190-011-0445-3.

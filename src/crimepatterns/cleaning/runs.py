@@ -38,7 +38,8 @@ class Run:
     def of(cls, keys: Keys, facts: NDArray[Any]) -> "Run":
         """Sort keys with their facts."""
         order = np.argsort(keys)
-        return cls(keys[order], facts[order])
+        # `take` is ten times as fast as an index for facts of several fields.
+        return cls(keys[order], facts.take(order))
 
     def matches(self, keys: Keys) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
         """Find keys; yields the places in `keys` that have a first match with its facts, then second ones, and so on.
@@ -58,7 +59,7 @@ class Run:
             found, place = found[same], place[same]
             if not found.size:
                 return
-            yield found, self.facts[place]
+            yield found, self.facts.take(place)
             place = place + 1
 
 
@@ -93,7 +94,7 @@ def merged(runs: Sequence[Run], *, range_rows: int | None = None) -> Iterator[Ru
             # Only equal keys need the order of the runs; sorting without it is many times faster.
             if (keys[1:] == keys[:-1]).any():
                 order = _stable(order, keys)
-            yield Run(keys, np.concatenate([part[1] for part in parts])[order])
+            yield Run(keys, np.concatenate([part[1] for part in parts]).take(order))
 
 
 def _ranges(runs: Sequence[Run], count: int) -> Iterator[tuple[np.uint64 | None, np.uint64 | None]]:

@@ -97,7 +97,7 @@ class SeenBefore:
         order = np.argsort(keys) if order is None else order
         ordered = keys[order]
         self._filter.add(ordered)
-        self._recent.append(_Recent(ordered, order, facts))
+        self._recent.append(_Recent(keys, facts, ordered, order))
         self._recent_rows += len(keys)
         if self._recent_rows >= _RUN_ROWS:
             self._put_away()
@@ -110,7 +110,7 @@ class SeenBefore:
 
     def _put_away(self) -> None:
         keys = np.concatenate([recent.keys for recent in self._recent])
-        whole = Run.of(keys, np.concatenate([recent.facts[recent.order] for recent in self._recent]))
+        whole = Run.of(keys, np.concatenate([recent.facts for recent in self._recent]))
         self._runs.append(self._shelve(whole) if self._shelve is not None else whole)
         self._recent, self._recent_rows = [], 0
 
@@ -138,15 +138,16 @@ class SeenBefore:
 
 @dataclass(frozen=True, eq=False)
 class _Recent:
-    """Rows of one batch: keys in ascending order, facts in that of the batch, and how the one leads to the other."""
+    """Rows of one batch as they came, and their keys in ascending order with the order that leads to them."""
 
     keys: Keys
-    order: NDArray[np.intp]
     facts: NDArray[np.void]
+    ordered: Keys
+    order: NDArray[np.intp]
 
     def matches(self, keys: Keys) -> Iterator[tuple[NDArray[np.intp], NDArray[np.void]]]:
-        for found, order in Run(self.keys, self.order).matches(keys):
-            yield found, self.facts[order]
+        for found, place in Run(self.ordered, self.order).matches(keys):
+            yield found, self.facts.take(place)
 
 
 def facts_of(

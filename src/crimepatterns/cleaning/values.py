@@ -27,6 +27,10 @@ _MOST_PIECES = 1_000
 
 _MOST_FORGIVEN = 100_000
 
+_DATE_FIELDS = {"year": (0, 4), "month": (5, 2), "day": (8, 2)}
+_TIME_FIELDS = {"hour": (11, 2), "minute": (14, 2), "second": (17, 2)}
+_LAST_DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+
 _OWN = threading.local()
 
 _ISO = """
@@ -154,7 +158,12 @@ def _read_iso(text: pa.Array) -> Moments:
     # What is null stays so; only other writings must be kept from the short way.
     as_it_is = bool(plain.all()) or len(text) - int(plain.sum()) == text.null_count
     short = text if as_it_is else pc.if_else(pa.array(plain), text, pa.scalar(None, pa.string()))
-    parsed = _cast(short, pa.timestamp("us"), "SELECT try_cast(v AS TIMESTAMP) AS v FROM batch").cast(pa.int64())
+    try:
+        parsed = short.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        short = _without_impossible(short, timed, dated)
+        parsed = _cast(short, pa.timestamp("us"), "SELECT try_cast(v AS TIMESTAMP) AS v FROM batch")
+    parsed = parsed.view(pa.int64())
     micros, coarse = _numbers(parsed).copy(), dated.astype(np.int8)
     zoned, read = np.zeros(len(text), dtype=bool), np.asarray(parsed.is_valid()).copy()
     odd = np.flatnonzero(~plain & (length > 0))
@@ -163,6 +172,42 @@ def _read_iso(text: pa.Array) -> Moments:
         micros[odd], zoned[odd] = _numbers(table["us"]), _flags(table["zoned"])
         coarse[odd], read[odd] = _numbers(table["coarse"]), np.asarray(table["us"].is_valid())
     return Moments(micros, _state_of(text, read), zoned, coarse)
+
+
+def _without_impossible(text: pa.Array, timed: NDArray[np.bool_], dated: NDArray[np.bool_]) -> pa.Array:
+    """Blank out what has the shape of a time but is none, such as 30 February: one such would stop the whole column."""
+    offsets = np.frombuffer(text.buffers()[1], dtype=np.int32)[text.offset : text.offset + len(text)]
+    letters = np.frombuffer(text.buffers()[2], dtype=np.uint8)
+    possible = np.ones(len(text), dtype=bool)
+    for shaped, fields in ((timed, _DATE_FIELDS | _TIME_FIELDS), (dated, _DATE_FIELDS)):
+        rows = np.flatnonzero(shaped)
+        if rows.size:
+            start = offsets[rows].astype(np.int64)
+            value = {name: _digits(letters, start + place, count) for name, (place, count) in fields.items()}
+            good = np.logical_and.reduce([part >= 0 for part in value.values()])
+            month = np.clip(value["month"], 1, 12)
+            leap = (value["year"] % 4 == 0) & ((value["year"] % 100 != 0) | (value["year"] % 400 == 0))
+            last = _LAST_DAYS[month - 1] + (leap & (month == 2))
+            good &= (month == value["month"]) & (value["day"] >= 1) & (value["day"] <= last)
+            for name, most in (("hour", 23), ("minute", 59), ("second", 59)):
+                good &= value.get(name, np.zeros(1, dtype=np.int32)) <= most
+            possible[rows] = good
+    if possible.all():
+        return text
+    return pc.if_else(pa.array(possible), text, pa.scalar(None, pa.string()))
+
+
+def _digits(letters: NDArray[np.uint8], start: NDArray[np.int64], count: int) -> NDArray[np.int32]:
+    """Read so many digits from each place on; -1 where something else stands there."""
+    total, good = np.zeros(len(start), dtype=np.int32), np.ones(len(start), dtype=bool)
+    for k in range(count):
+        # What lies below the digits wraps round to above them.
+        digit = letters[start + k] - np.uint8(48)
+        good &= digit <= 9
+        total *= 10
+        total += digit
+    total[~good] = -1
+    return total
 
 
 def _has_shape(text: pa.Array, length: NDArray[np.int32], size: int, signs: dict[int, str]) -> NDArray[np.bool_]:

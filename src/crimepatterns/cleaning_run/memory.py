@@ -1,10 +1,10 @@
 """What a build remembers for the next one: fingerprints of its rows and counts of its places, as runs on disk.
 
-New runs are small beside old ones. Where the last two are of like size they are merged, so that their number grows with
-the logarithm of the rows, and each row is written again only so often.
+Runs of half a million rows and more stay as they are. Smaller ones are merged with what lies before them where that is
+of like size, so that their number grows with the logarithm of the rows, and each row is written again only so often.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from crimepatterns.store.run_files import RunFiles, drop_pages, open_run, run_fi
 from crimepatterns.store.snapshots import share_file
 
 __all__ = ["PLACES", "SEEN", "Kept", "Memory", "Shelf"]
+
+_LARGE = 1 << 19
 
 Kept = dict[str, Any]
 """Name and rows of one run, as the manifest lists it."""
@@ -97,26 +99,38 @@ class Memory:
 
     def extended(self, folder: Path, runs: Sequence[Run]) -> "Memory":
         """Write the runs of the next version into its folder: these, shared, and new ones behind them."""
-        new = [run for run in runs if len(run)]
-        kept, old = list(self.kept), self.open()
-        sizes = [one["rows"] for one in kept]
-        size, taken = sum(map(len, new)), 0
-        while sizes and size * 2 >= sizes[-1]:
-            size += sizes.pop()
-            taken += 1
-        together: Iterable[Run] = [*old[len(old) - taken :], *new]
-        kept = kept[: len(kept) - taken]
-        for one in kept:
+        stay, groups = list(self.kept), _groups(runs)
+        if groups and sum(map(len, groups[0])) < _LARGE:
+            while stay and stay[-1]["rows"] < _LARGE and sum(map(len, groups[0])) * 2 >= stay[-1]["rows"]:
+                groups[0].insert(0, self._open(stay.pop()))
+        for one in stay:
             for source in run_files(self.folder / one["name"]):
                 share_file(source, folder / source.name)
-        if size:
-            number = int(self.kept[-1]["name"].rsplit("-", 1)[1]) + 1 if self.kept else 0
+        number = max((int(one["name"].rsplit("-", 1)[1]) for one in self.kept), default=-1)
+        for group in groups:
+            number += 1
             name = f"{self.kind.name}-{number:06d}"
-            ranges = self.kind.settle(list(together), not kept)
+            ranges = self.kind.settle(group, not stay)
             rows = write_run(folder / name, ((run.keys, run.facts) for run in ranges))
-            kept.append({"name": name, "rows": rows})
-        return Memory(folder, self.kind, kept)
+            stay.append({"name": name, "rows": rows})
+        return Memory(folder, self.kind, stay)
 
     def _open(self, one: Kept) -> Run:
         found = open_run(self.folder / one["name"], self.kind.dtype, rows=one["rows"])
         return Run(found.keys, found.facts)
+
+
+def _groups(runs: Sequence[Run]) -> list[list[Run]]:
+    """Put small neighbours together; a large run stays by itself, as merging would write every row once more."""
+    groups: list[list[Run]] = []
+    room = 0
+    for run in runs:
+        if not len(run):
+            continue
+        if len(run) < _LARGE and room >= len(run):
+            groups[-1].append(run)
+            room -= len(run)
+        else:
+            groups.append([run])
+            room = _LARGE - len(run)
+    return groups

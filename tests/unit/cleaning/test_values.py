@@ -126,3 +126,27 @@ def test_bad_values_do_not_disturb_good_ones_however_many_they_are(share: float)
     days = ["2021-02-30 10:00:00" if wrong else day for day, wrong in zip(days, bad[:5_000], strict=True)]
     moments = read_moments(pa.array(days))
     np.testing.assert_array_equal(moments.state == GOOD, ~bad[:5_000])
+
+
+def test_times_that_cannot_be_are_told_from_those_that_can() -> None:
+    """Against the standard library, for every month and odd fields; the good ones around them are read."""
+    texts = [
+        f"{year}-{month:02d}-{day:02d}" for year in (1900, 2000, 2023, 2024) for month in range(14) for day in range(33)
+    ]
+    times = ["00:00:00", "23:59:59", "24:00:00", "12:60:00", "12:00:61", "1x:00:00", "12:0a:00"]
+    texts += [f"2021-03-04 {time}" for time in times] + ["202x-01-01", "2021-0--01"]
+    rng = np.random.default_rng(3)
+    texts = [texts[i] for i in rng.permutation(len(texts))]
+
+    def possible(text: str) -> bool:
+        try:
+            dt.datetime.fromisoformat(text)
+        except ValueError:
+            return False
+        return True
+
+    moments = read_moments(pa.array(texts))
+    np.testing.assert_array_equal(moments.state == GOOD, [possible(text) for text in texts])
+    good = [i for i, text in enumerate(texts) if possible(text)]
+    expected = [np.datetime64(texts[i].replace(" ", "T"), "us") for i in good]
+    np.testing.assert_array_equal(moments.micros[good].view("datetime64[us]"), expected)
