@@ -147,7 +147,7 @@ class QualitySettings(Model):
     """The data honesty report, and which of its findings patterns respect."""
 
     leave_out: tuple[LeaveOut, ...] = ()
-    max_rows: PositiveInt = 2_000_000
+    max_rows: PositiveInt = 1_000_000
     seed: int = 7
 
 
