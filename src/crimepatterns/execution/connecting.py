@@ -81,7 +81,8 @@ def start_cluster(
         raise _extra_missing(error) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise ExecutionError(
-            f"{workers} worker processes could not be started ({_told(error)}): set execution.kind: joblib or serial."
+            f"{workers} worker processes could not be started ({_told(error)}): a script of your own must start work "
+            'below `if __name__ == "__main__":`; else set execution.kind: joblib or serial.'
         ) from error
 
 
