@@ -42,8 +42,10 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.workers) as pool:
         alarms = list(pool.map(alarms_of_clean_city, range(arguments.clean), chunksize=2))
         found = list(pool.map(detections_of_city, range(arguments.clean, arguments.clean + arguments.planted)))
-    report_false_alarms(alarms)
-    report_detections(found)
+    if alarms:
+        report_false_alarms(alarms)
+    if found:
+        report_detections(found)
     print(f"\n{time.monotonic() - began:.0f} s for {arguments.clean + arguments.planted} cities")
     for rows in (arguments.rows, arguments.many):
         if rows:

@@ -102,7 +102,7 @@ def _sample(folder: Path, *, area: StudyArea, max_rows: int, seed: int) -> DaySa
         rows = source.count_rows()
         share = min(1.0, max_rows / max(rows, 1))
         columns = [name for name in source.schema.names if name not in {"geometry", "year", "month"}]
-        for batch in source.to_batches(columns=columns):
+        for batch in source.to_batches(columns=columns, batch_readahead=1, fragment_readahead=1, use_threads=False):
             if batch.num_rows:
                 days = _civil_days(batch, area.timezone)
                 counted = _with(counted, batch, days)
@@ -124,7 +124,7 @@ def _count_rejected(path: Path, *, column: str) -> Mapping[str, Mapping[str, int
     name = f"{column}_raw" if f"{column}_raw" in table.schema.names else column
     if name not in table.schema.names:
         return counts
-    for batch in table.to_batches(columns=["reason", name]):
+    for batch in table.to_batches(columns=["reason", name], batch_readahead=1, fragment_readahead=1, use_threads=False):
         labelled = pa.table({"reason": batch.column("reason"), "label": batch.column(name).fill_null("")})
         grouped = labelled.group_by(["reason", "label"]).aggregate([([], "count_all")]).to_pydict()
         for reason, label, count in zip(*grouped.values(), strict=True):
