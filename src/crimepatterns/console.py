@@ -1,9 +1,9 @@
 """What the command line prints: progress while a stage runs, a table or JSON when it is done."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -52,7 +52,7 @@ def _line_per_task(console: Console) -> "Progress":
 
     def report(task: str, done: float, total: float | None) -> None:
         name, detail, _ = task.partition(_DETAIL)
-        now = time.monotonic()
+        now = monotonic()
         # Long work that says how it goes says so twice a minute.
         if (name not in told and not done) or (detail and now - told.get(name, now) >= _EVERY_S):
             told[name] = now

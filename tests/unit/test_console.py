@@ -7,7 +7,7 @@ from crimepatterns import console
 
 def test_long_work_says_how_it_goes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([0.0, 5.0, 31.0, 40.0, 62.0])
-    monkeypatch.setattr(console.time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(console, "monotonic", lambda: next(moments))
     with console.reporting(quiet=False) as report:
         report("Pulling x", 0, None)
         for i, rows in enumerate((10, 20, 30, 40)):
