@@ -1,0 +1,210 @@
+"""The bulletin of a pattern card: one self-contained A4 page made from the card's values and nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import shapely
+
+from crimepatterns.domain.area import StudyArea
+from crimepatterns.domain.pattern import PatternCard
+
+__all__ = ["LIMITS", "bulletin_html", "bulletin_values"]
+
+LIMITS: tuple[str, ...] = (
+    "The card says that events are alike and close. It does not say that one person or group is behind them.",
+    "It rests on reported incidents; what was not reported, or not recorded in these columns, is not in it.",
+    "Common factors were looked for after the events had been chosen; what counts is the test of distinctiveness.",
+    "It is about events and places, and gives no ground to stop or search anybody.",
+)
+
+_MAP_WIDTH, _MAP_HEIGHT = 340.0, 300.0
+_INK = {"met": "#2f6b3a", "not met": "#8c2f22", "unknown": "#6b6658"}
+
+
+def bulletin_values(card: PatternCard, *, rows: int = 60) -> dict[str, Any]:
+    """Return everything that a bulletin says, for any way of printing it.
+
+    Parameters
+    ----------
+    card : PatternCard
+    rows : int
+        Members listed at most.
+    """
+    first, last = card.evidence["occurred_from"].min(), card.evidence["occurred_from"].max()
+    listed = card.evidence.head(rows)
+    hidden = {"id", "occurred_from", "occurred_until", "x", "y"}
+    further = [str(name) for name in listed.columns if name not in hidden]
+    return {
+        "title": card.title,
+        "card_id": card.card_id,
+        "iaca_type": card.iaca_type,
+        "status": card.status,
+        "sentence": card.sentence(),
+        "events": len(card.members),
+        "first": f"{first:%d %b %Y}",
+        "last": f"{last:%d %b %Y}",
+        "as_of": f"{card.as_of:%d %b %Y %H:%M %Z}",
+        "distinct": card.distinctiveness.sentence(),
+        "window": card.window.sentence() if card.window is not None else card.window_note,
+        "factors": [_factor(factor) for factor in card.common_factors],
+        "checklist": [{"name": c.name, "verdict": c.verdict, "reason": c.reason} for c in card.checklist],
+        "columns": further,
+        "members": [_member(number, row, further) for number, row in enumerate(listed.to_dict("records"), start=1)],
+        "hidden": max(0, len(card.evidence) - rows),
+        "notes": list(card.notes),
+        "parameters": {name: _plain(value) for name, value in card.parameters.items()},
+        "limits": list(LIMITS),
+    }
+
+
+def bulletin_html(card: PatternCard, area: StudyArea, *, made_at: pd.Timestamp, rows: int = 60) -> str:
+    """Return the bulletin as a printable page without outside resources.
+
+    The page carries its own print style (A4), so that a browser's "print to PDF" gives the paper form;
+    `crimepatterns.reports.bulletin_pdf` makes a PDF without a browser.
+
+    Parameters
+    ----------
+    card : PatternCard
+    area : StudyArea
+    made_at : Timestamp
+        When the bulletin was made.
+    rows : int
+        Members listed on the page; all are on the map.
+
+    Returns
+    -------
+    str
+        HTML; every value is escaped.
+    """
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    page = environment.from_string(_PAGE)
+    return page.render(
+        **bulletin_values(card, rows=rows), place=area.name, made_at=made_at, map=_map_svg(card, area), ink=_INK
+    )
+
+
+def _factor(factor: Any) -> dict[str, str]:
+    times = f"{factor.times:.1f}" if np.isfinite(factor.times) else "only here"
+    return {
+        "field": factor.field,
+        "value": factor.value,
+        "members": f"{factor.members} of {factor.of}",
+        "base": f"{100 * factor.base_rate:.1f} %",
+        "times": times,
+    }
+
+
+def _member(number: int, row: Mapping[Any, Any], further: list[str]) -> dict[str, Any]:
+    begin, end = row["occurred_from"], row["occurred_until"]
+    until = "" if end <= begin else f" to {end:%d %b %H:%M}"
+    values = [str(row[name]) for name in further]
+    return {"number": number, "id": str(row["id"]), "when": f"{begin:%a %d %b %Y %H:%M}{until}", "values": values}
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key} {_plain(inner)}" for key, inner in value.items()) or "none"
+    if isinstance(value, tuple | list):
+        return ", ".join(_plain(inner) for inner in value)
+    return str(value)
+
+
+def _map_svg(card: PatternCard, area: StudyArea) -> str:
+    """Draw the members within the outline of the area; numbers only, so that nothing needs escaping."""
+    west, south, east, north = area.polygon.bounds
+    scale = min(_MAP_WIDTH / (east - west), _MAP_HEIGHT / (north - south))
+    width, height = (east - west) * scale, (north - south) * scale
+
+    def path(shape: shapely.Geometry) -> str:
+        rings = []
+        for polygon in getattr(shape, "geoms", [shape]):
+            if polygon.geom_type != "Polygon":
+                continue
+            for ring in (polygon.exterior, *polygon.interiors):
+                points = (shapely.get_coordinates(ring) - (west, north)) * (scale, -scale)
+                rings.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
+        return "".join(rings)
+
+    fine = 0.7 / scale
+    lines = "".join(
+        f'<path d="{path(shapely.simplify(shape, fine))}" fill="none" stroke="#c6c2b8" stroke-width=".5"/>'
+        for shape in area.neighbourhoods.geometry
+    )
+    marks = "".join(
+        f'<circle cx="{(x - west) * scale:.1f}" cy="{(north - y) * scale:.1f}" r="2.6" fill="#b4552d" '
+        f'stroke="#fff" stroke-width=".4"><title>{number}</title></circle>'
+        for number, (x, y) in enumerate(card.evidence[["x", "y"]].to_numpy(dtype=float), start=1)
+    )
+    km = _round_km(80 / scale / 1000)
+    bar = km * 1000 * scale
+    return (
+        f'<svg viewBox="-4 -4 {width + 8:.0f} {height + 26:.0f}" role="img" aria-label="Map of the events">'
+        f'<path d="{path(shapely.simplify(area.polygon, fine))}" fill="#f6f3ec" stroke="#6b6658" stroke-width=".9"/>'
+        f'{lines}{marks}<path d="M0 {height + 10:.0f}h{bar:.1f}" stroke="#333" stroke-width="1.5"/>'
+        f'<text x="{bar + 4:.1f}" y="{height + 13:.0f}" class="n">{km:g} km</text></svg>'
+    )
+
+
+def _round_km(length: float) -> float:
+    power = 10.0 ** np.floor(np.log10(length))
+    return float(max(step for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)) * power)
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Pattern bulletin {{ card_id }}, {{ place }}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+@page { size: A4; margin: 14mm 12mm }
+:root { color-scheme: light }
+body { font: 10pt/1.4 "Source Sans 3", "Segoe UI", system-ui, sans-serif; color: #23211c; background: #fff;
+  max-width: 186mm; margin: 8mm auto; padding: 0 4mm }
+header { border-bottom: 2px solid #5c1a33; padding-bottom: 2mm; display: flex; justify-content: space-between;
+  align-items: end; gap: 6mm }
+h1 { font-size: 17pt; line-height: 1.15; margin: 0 } h2 { font-size: 11.5pt; margin: 5mm 0 1.5mm; color: #5c1a33 }
+h2.first { margin-top: 0 }
+header p { margin: 1mm 0 0 } .when { text-align: right; white-space: nowrap; color: #5d584c }
+.top { display: grid; grid-template-columns: 82mm 1fr; gap: 6mm; margin-top: 3mm }
+svg { width: 100%; height: auto } svg .n { font: 7px system-ui, sans-serif; fill: #23211c }
+table { border-collapse: collapse; width: 100%; font-size: 8.6pt } thead { display: table-header-group }
+th { text-align: left; border-bottom: 1px solid #5c1a33; padding: 1mm 1.5mm 1mm 0; font-weight: 600 }
+td { border-bottom: .4px solid #dcd7ca; padding: .9mm 1.5mm .9mm 0; vertical-align: top }
+.r { text-align: right; font-variant-numeric: tabular-nums } tr { break-inside: avoid }
+ul { margin: 0; padding-left: 4.5mm } li { margin-bottom: .7mm } .why { color: #5d584c } .v { font-weight: 600;
+  white-space: nowrap }
+footer { margin-top: 4mm; border-top: .5px solid #b8b2a2; padding-top: 1.5mm; font-size: 8pt; color: #5d584c }
+@media (max-width: 640px) { .top { grid-template-columns: 1fr } header { display: block } .when { text-align: left }
+  .scroll { overflow-x: auto } }
+</style></head><body>
+<header><div><h1>{{ title }}</h1><p>{{ iaca_type | capitalize }} ({{ status }}), {{ place }}</p></div>
+<p class="when">{{ card_id }}<br>known at {{ as_of }}</p></header>
+<div class="top"><div>{{ map | safe }}</div><div>
+<h2 class="first">What is alike</h2><p>{{ sentence }}</p>
+<h2>How distinct</h2><p>{{ distinct }}</p>
+<h2>When the next may come</h2><p>{{ window }}</p></div></div>
+<h2>The five conditions of a pattern</h2>
+<table><tbody>{% for one in checklist %}<tr><td>{{ one.name }}</td>
+<td class="v" style="color: {{ ink[one.verdict] }}">{{ one.verdict }}</td><td class="why">{{ one.reason }}</td></tr>
+{% endfor %}</tbody></table>
+{% if factors %}<h2>Common factors</h2>
+<table><thead><tr><th>What</th><th>Value</th><th class="r">Events</th><th class="r">Around</th>
+<th class="r">Times</th></tr></thead><tbody>{% for one in factors %}<tr><td>{{ one.field }}</td><td>{{ one.value }}</td>
+<td class="r">{{ one.members }}</td><td class="r">{{ one.base }}</td><td class="r">{{ one.times }}</td></tr>
+{% endfor %}</tbody></table>{% endif %}
+<h2>Events</h2>
+<div class="scroll"><table><thead><tr><th class="r">#</th><th>Id</th><th>When</th>
+{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr></thead><tbody>
+{% for one in members %}<tr><td class="r">{{ one.number }}</td><td>{{ one.id }}</td>
+<td>{{ one.when }}</td>
+{% for value in one["values"] %}<td>{{ value }}</td>{% endfor %}</tr>
+{% endfor %}</tbody></table></div>
+{% if hidden %}<p>{{ hidden }} more events belong to the card.</p>{% endif %}
+{% if notes %}<h2>Decisions</h2><ul>{% for note in notes %}<li>{{ note }}</li>{% endfor %}</ul>{% endif %}
+<h2>Limits</h2><ul>{% for text in limits %}<li>{{ text }}</li>{% endfor %}</ul>
+<footer>Made {{ made_at.strftime("%d %b %Y %H:%M %Z") }}.
+{% for name, value in parameters.items() %}{{ name }}: {{ value }}. {% endfor %}</footer>
+</body></html>
+"""

@@ -1,0 +1,78 @@
+"""The file of analysts' decisions about pattern cards: one line per decision, only ever appended."""
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from crimepatterns.domain.card_decision import CardDecision
+from crimepatterns.errors import ArtefactError, DomainError
+
+__all__ = ["append_decision", "read_decisions"]
+
+
+def append_decision(path: Path, decision: CardDecision) -> int:
+    """Append one decision and return how many there are now; the line is on disk before this returns.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.jsonl`` file, made where it is not there.
+    decision : CardDecision
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = {
+        "kind": decision.kind,
+        "card": decision.card_id,
+        "members": sorted(set(decision.members)),
+        "by": decision.by,
+        "at": decision.at.isoformat(),
+        "title": decision.title,
+        "reason": decision.reason,
+    }
+    line = json.dumps(written, sort_keys=True, ensure_ascii=False)
+    torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+    with path.open("a", encoding="utf-8") as handle:
+        # A line torn by a crash stays as it is; the next one must not be glued to it.
+        handle.write(("\n" if torn else "") + line + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    return sum(1 for text in path.read_text(encoding="utf-8").splitlines() if text.strip())
+
+
+def read_decisions(path: Path) -> tuple[CardDecision, ...]:
+    """Read all decisions, the oldest first; none where nothing was decided.
+
+    Raises
+    ------
+    ArtefactError
+        If a line is damaged or belongs to another card than it says: decisions are not repaired silently.
+    """
+    if not path.exists():
+        return ()
+    found = []
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not text.strip():
+            continue
+        try:
+            read = json.loads(text)
+            decision = CardDecision(
+                read["kind"],
+                tuple(read["members"]),
+                read["by"],
+                pd.Timestamp(read["at"]),
+                read.get("title", ""),
+                read.get("reason", ""),
+            )
+        except (ValueError, KeyError, TypeError, DomainError) as error:
+            raise ArtefactError(
+                f"{path}, line {number} is damaged ({error}): restore the file from a backup."
+            ) from error
+        if read.get("card") != decision.card_id:
+            raise ArtefactError(
+                f"{path}, line {number} is damaged (the members are those of {decision.card_id}, not of "
+                f"{read.get('card')}): restore the file from a backup."
+            )
+        found.append(decision)
+    return tuple(found)
