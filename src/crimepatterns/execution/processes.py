@@ -1,7 +1,11 @@
 """Several processes of this machine, through joblib."""
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Self, TypeVar
 
 from crimepatterns.errors import ExecutionError
@@ -16,7 +20,8 @@ Result = TypeVar("Result")
 class JoblibExecutor:
     """Several processes on this machine.
 
-    joblib keeps the processes for the next call and ends them when they have been idle for five minutes.
+    joblib keeps the processes for the next call and ends them when they have been idle for five minutes, or with this
+    process.
 
     Parameters
     ----------
@@ -43,10 +48,10 @@ class JoblibExecutor:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        done = 0
+        done, parent = 0, os.getpid()
         try:
             for result in Parallel(n_jobs=self.workers, return_as="generator")(
-                delayed(function)(item) for item in items
+                delayed(_run)(function, item, parent) for item in items
             ):
                 yield result
                 done += 1
@@ -64,3 +69,20 @@ class JoblibExecutor:
 
     def __exit__(self, *error: object) -> None:
         pass
+
+
+def _run(function: Callable[[Item], Result], item: Item, parent: int) -> Result:
+    _end_with(parent)
+    return function(item)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Let this process end when the one that started it is gone; it would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

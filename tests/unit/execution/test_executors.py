@@ -1,6 +1,8 @@
 """Every executor gives what a plain loop gives, in the order of the items."""
 
+import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -115,6 +117,27 @@ def test_a_local_cluster_listens_on_this_machine_only_answers_no_web_request_and
     assert not any(psutil.pid_exists(pid) for pid in workers)
 
 
+@pytest.mark.parametrize("kind", ["joblib", "dask"])
+def test_workers_end_with_the_process_that_was_killed(kind):
+    code = (
+        "from crimepatterns.execution import choose_executor\n"
+        "from tests.unit.execution import work\n"
+        "if __name__ == '__main__':\n"
+        f"    with choose_executor({kind!r}, workers=2) as executor:\n"
+        "        for pid in executor.map(work.process, range(10_000)):\n"
+        "            print(pid, flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        workers = {int(process.stdout.readline()) for _ in range(12)}
+        process.kill()
+    assert len(workers) == 2
+    end = time.monotonic() + 30
+    while any(psutil.pid_exists(pid) for pid in workers):
+        assert time.monotonic() < end, "workers go on without the process that started them"
+        time.sleep(0.1)
+
+
 def test_the_settings_choose():
     assert isinstance(choose_executor(workers=1), SerialExecutor)
     assert isinstance(choose_executor("serial", workers=4), SerialExecutor)
@@ -130,7 +153,5 @@ def test_without_dask_the_error_names_the_extra(monkeypatch):
 
 
 def test_a_cluster_is_imported_only_when_it_is_used():
-    import subprocess
-
     code = "import sys, crimepatterns.execution; sys.exit(bool({'distributed', 'dask', 'joblib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path.cwd()).returncode == 0
