@@ -68,8 +68,9 @@ bench: .make/environment ## Measure speed and memory against peers, as ratios in
 	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
 
 .PHONY: drill
-drill: .make/environment ## Kill the pipeline at random moments twenty times and check what is left (minutes)
+drill: .make/environment ## Kill the pipeline, and ingest from a failing portal, at random moments; check what is left (minutes)
 	@$(BIN)/python benchmarks/drills/kill_pipeline.py
+	@$(BIN)/python benchmarks/drills/kill_ingest.py
 
 .PHONY: live-check
 live-check: .make/environment ## Ask every known portal for ten records and check the mapped columns (needs a network)

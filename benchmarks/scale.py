@@ -34,7 +34,7 @@ from typing import Any
 
 from ingest import utm_sql
 
-FILES, CELL_M, DAYS = 20, 500.0, 1096
+ROWS_PER_FILE, CELL_M, DAYS = 2_500_000, 500.0, 1096
 CRS, ZONE, START = "EPSG:32616", "America/Chicago", "2021-01-01"
 BOX = (440_000.0, 4_630_000.0, 460_000.0, 4_650_000.0)
 LABELS = {
@@ -235,10 +235,11 @@ def run_own(data: Path) -> dict[str, Any]:
 
 
 def warm_up(data: Path) -> None:
-    """Run everything once on one day, so that the start of the process is not measured."""
+    """Run everything once on the first file, so that the start of the process is not measured."""
     from crimepatterns.operations.pipeline import run_stage
 
-    warm = settings_for(data, root="warm", source={"kind": "file", "paths": [str(data / "next-day.csv.gz")]})
+    few = [min((data / "raw").glob("part-*.csv.gz"))]
+    warm = settings_for(data, root="warm", source={"kind": "file", "paths": [str(path) for path in few]})
     for stage in ("ingest", "clean"):
         run_stage(warm, stage)
     count_days(warm)
@@ -366,7 +367,7 @@ def run_duckdb(data: Path) -> dict[str, Any]:
     labels = ", ".join(f"('{label}', '{category}')" for label, category in LABELS.items())
     west, south, east, north = BOX
     with tempfile.TemporaryDirectory(dir=data) as root:
-        connection = duckdb.connect(config={"temp_directory": root, "threads": 2})
+        connection = duckdb.connect(config={"temp_directory": root, "threads": 2, "memory_limit": "8GB"})
         connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = true")
         connection.execute(f"""
             CREATE TEMP TABLE checked AS
@@ -419,11 +420,16 @@ def generate(data: Path, rows: int) -> None:
     gpd.GeoDataFrame({"name": ["Bench"]}, geometry=[shapely.box(*BOX)], crs=CRS).to_file(data / "area.gpkg")
     write = partial(write_file, data, rows)
     with ProcessPoolExecutor(2) as pool:
-        list(pool.map(write, range(FILES + 1)))
+        list(pool.map(write, range(files_of(rows) + 1)))
+
+
+def files_of(rows: int) -> int:
+    """Return the number of files: 20 for 50 million rows."""
+    return max(1, round(rows / ROWS_PER_FILE))
 
 
 def write_file(data: Path, rows: int, number: int) -> None:
-    """Write one file: a span of days of its own, in order of time; number `FILES` is the day after all."""
+    """Write one file: a span of days of its own, in order of time; the last number is the day after all."""
     import gzip
 
     import numpy as np
@@ -432,10 +438,11 @@ def write_file(data: Path, rows: int, number: int) -> None:
     import pyarrow.csv as pacsv
     import pyproj
 
-    rng, per_file = np.random.default_rng([7, number]), rows // FILES
-    n = per_file if number < FILES else max(1, rows // DAYS)
-    path = data / "raw" / f"part-{number:02d}.csv.gz" if number < FILES else data / "next-day.csv.gz"
-    first_day, days = (number * DAYS // FILES, DAYS / FILES) if number < FILES else (DAYS, 1)
+    files = files_of(rows)
+    rng, per_file, last = np.random.default_rng([7, number]), rows // files, number == files
+    n = max(1, rows // DAYS) if last else per_file
+    path = data / "next-day.csv.gz" if last else data / "raw" / f"part-{number:02d}.csv.gz"
+    first_day, days = (DAYS, 1) if last else (number * DAYS // files, DAYS / files)
     addresses = np.random.default_rng(7).uniform(BOX[:2], BOX[2:], (200_000, 2))
     longitude, latitude = pyproj.Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(*addresses.T)
     offenses = pa.array([*LABELS, "MISSING PERSON"])

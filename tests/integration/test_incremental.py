@@ -2,11 +2,13 @@
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ import pyarrow.dataset as ds
 import pytest
 import shapely
 
+from crimepatterns.city import City
 from crimepatterns.cleaning.place_counts import summed
 from crimepatterns.cleaning.runs import merged
 from crimepatterns.cleaning.seen import without_gone
@@ -230,6 +233,38 @@ def test_only_months_that_lose_or_gain_rows_are_written(city: Settings, monkeypa
     assert written == {"year=2020/month=12", "year=2021/month=01"}
     # December only gains rows: its file stays as it is, and the new rows lie beside.
     assert before["year=2020/month=12/part-00000.parquet"] == after["year=2020/month=12/part-00000.parquet"]
+
+
+def test_other_programs_read_the_files_as_they_lie(city: Settings) -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(2):
+        arrive(city, some_rows(rng, 120, ids=400))
+        kept = clean(city)["kept"]
+    layout = Layout(city.root, city.city)
+    found = duckdb.read_parquet(f"{layout.incidents}/**/*.parquet", hive_partitioning=True)
+    wall = "occurred_from AT TIME ZONE 'America/Chicago'"
+    agreed = f"count(*), count(DISTINCT id), bool_and(year = year({wall}) AND month = month({wall}))"
+    assert found.aggregate(agreed).fetchall() == [(kept, kept, True)]
+    layer = gpd.read_parquet(layout.incidents)
+    assert len(layer) == kept
+    np.testing.assert_array_equal(layer.geometry.x, layer["x"])
+
+
+def test_a_folder_of_format_1_is_read_and_replaced(city: Settings) -> None:
+    """As the program before wrote it: plain files, rejected rows in one, no manifest."""
+    arrive(city, some_rows(np.random.default_rng(12), 100))
+    clean(city)
+    layout, expected = Layout(city.root, city.city), state(city)
+    version = Snapshots(layout.processed).current
+    assert version is not None
+    old = version.parent.parent / "old"
+    shutil.copytree(version, old, ignore=shutil.ignore_patterns(".state", "manifest.json", "rejected.parquet"))
+    shutil.copy(version / "rejected.parquet" / "part-00000.parquet", old / "rejected.parquet")
+    Snapshots(layout.processed).remove()
+    old.rename(layout.processed)
+    assert len(City(city).incidents) == expected["incidents"].num_rows
+    assert clean(city)["cleaned_anew"] == "the earlier result has format 1"
+    assert_same(state(city), expected)
 
 
 def test_a_clean_without_news_changes_nothing(city: Settings) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -74,7 +75,7 @@ class FaultServer:
         class Handler(_Handler):
             server_kit = kit
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         if self._tls is not None:
@@ -183,6 +184,14 @@ def served_file(
 def gzip_bomb(size: int) -> bytes:
     """Return about a thousandth of `size` bytes that unpack to a JSON list of `size` bytes."""
     return gzip.compress(b"[" + b" " * (size - 2) + b"]", compresslevel=9)
+
+
+class _Server(ThreadingHTTPServer):
+    """Says nothing about clients that go away, as killed ones do."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

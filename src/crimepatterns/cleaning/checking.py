@@ -24,6 +24,7 @@ from crimepatterns.domain.incidents import DISCOVERY
 
 __all__ = ["CheckedBatch", "CleanBatch", "RowRules"]
 
+_FIRST = 10_000
 _INITIATED = r"(?i)police|officer|initiat|proactive|on.?view"
 
 
@@ -129,8 +130,8 @@ class RowRules:
     precision: Precisions = field(default_factory=Precisions)
 
     def settled_by(self, raw: pa.RecordBatch) -> "RowRules":
-        """Settle how exactly the table knows its times, from its first batch."""
-        return replace(self, precision=guess_precisions(_by_name(raw), self.columns, self.rules))
+        """Settle how exactly the table knows its times, from the first rows of its first batch."""
+        return replace(self, precision=guess_precisions(_by_name(raw.slice(0, _FIRST)), self.columns, self.rules))
 
     def check(self, raw: pa.RecordBatch, first_row: int) -> CheckedBatch:
         """Apply the rules, and what later tables say."""

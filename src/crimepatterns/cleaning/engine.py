@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from crimepatterns.cleaning.checking import CheckedBatch, CleanBatch, RowRules
 from crimepatterns.cleaning.fingerprint import mix, to_hex
+from crimepatterns.cleaning.read_ahead import ReadAhead
 from crimepatterns.cleaning.schema import Reason
 from crimepatterns.cleaning.seen import NOT_KEPT, SeenBefore, facts_of
 
@@ -94,9 +95,9 @@ def _in_order(
     if workers == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers) as pool, ReadAhead(items, workers) as ahead:
         waiting: deque[Future[CheckedBatch]] = deque()
-        for item in items:
+        for item in ahead:
             waiting.append(pool.submit(function, item))
             if len(waiting) > workers:
                 yield waiting.popleft().result()

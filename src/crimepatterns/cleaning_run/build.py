@@ -110,11 +110,8 @@ class _Build:
         self._tally = Tally(job.taxonomy)
         self._tally.include(basis.built.tally)
         self._files = {folder / name: facts for name, facts in basis.built.files.items()}
-        self._places = PlaceCounts(
-            before=basis.built.place_counts.open(),
-            known=basis.built.places,
-            shelve=Shelf(folder / _SCRATCH, "places"),
-        )
+        self._shelf = Shelf(folder / _SCRATCH, "run")
+        self._places = PlaceCounts(before=basis.built.place_counts.open(), known=basis.built.places, shelve=self._shelf)
         self._refused = rejected_schema(job.raw_columns)
 
     def run(self, progress: Progress, *, versions: RecordVersions | None = None) -> Built:
@@ -144,7 +141,7 @@ class _Build:
         return self._settled([*gone, *seen.runs()])
 
     def _remembering(self, before: Sequence[Run]) -> SeenBefore:
-        return SeenBefore(expected=self._rows, before=before, shelve=Shelf(self._folder / _SCRATCH, "seen"))
+        return SeenBefore(expected=self._rows, before=before, shelve=self._shelf)
 
     def _take_back(self, before: Sequence[Run], versions: RecordVersions, rejected: RejectedWriter) -> list[Run]:
         """Take back what new tables replace or withdraw of the earlier build."""
@@ -173,7 +170,7 @@ class _Build:
         job, timezone, done = self._job, self._job.rules.timezone, 0
         schema = incident_schema(self._area.crs, list(further_columns(job.columns).values()))
         with IncidentWriter(
-            self._folder / "incidents", schema, lambda batches: kept_facts(batches, timezone)
+            self._folder / "incidents", schema, lambda batches: kept_facts(batches, timezone), behind=job.workers > 1
         ) as incidents:
             for part, batch in job.run(self._area, seen=seen, numbers=self.numbers, versions=versions):
                 self._tally.add(batch)
@@ -229,8 +226,8 @@ class _Build:
             rejected=[str(path.relative_to(folder)) for path in rejected],
             sizes={str(path.relative_to(folder)): path.stat().st_size for path in sorted([*self._files, *rejected])},
             places=self._places.facts(),
-            seen=built.seen.extended(folder / STATE, runs),
-            place_counts=built.place_counts.extended(folder / STATE, self._places.runs()),
+            seen=built.seen.extended(folder / STATE, runs, written=self._shelf.let_go),
+            place_counts=built.place_counts.extended(folder / STATE, self._places.runs(), written=self._shelf.let_go),
         )
 
 

@@ -62,12 +62,16 @@ class Shelf:
 
     def __call__(self, run: Run) -> Run:
         """Put away one run."""
-        for earlier in self._open:
-            drop_pages(earlier)
+        self.let_go()
         stem = self.folder / f"{self.name}-{len(self._open)}"
         write_run(stem, [(run.keys, run.facts)])
         self._open.append(open_run(stem, run.facts.dtype, rows=len(run)))
         return Run(self._open[-1].keys, self._open[-1].facts)
+
+    def let_go(self) -> None:
+        """Let go of the memory of what was looked at on the shelf."""
+        for run in self._open:
+            drop_pages(run)
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,11 @@ class Memory:
         """
         return [self._open(one) for one in self.kept]
 
-    def extended(self, folder: Path, runs: Sequence[Run]) -> "Memory":
-        """Write the runs of the next version into its folder: these, shared, and new ones behind them."""
+    def extended(self, folder: Path, runs: Sequence[Run], *, written: Callable[[], None] = lambda: None) -> "Memory":
+        """Write the runs of the next version into its folder: these, shared, and new ones behind them.
+
+        `written` is called after each, so that what it was read from can be let go of.
+        """
         stay, groups = list(self.kept), _groups(runs)
         if groups and sum(map(len, groups[0])) < _LARGE:
             while stay and stay[-1]["rows"] < _LARGE and sum(map(len, groups[0])) * 2 >= stay[-1]["rows"]:
@@ -113,6 +120,7 @@ class Memory:
             ranges = self.kind.settle(group, not stay)
             rows = write_run(folder / name, ((run.keys, run.facts) for run in ranges))
             stay.append({"name": name, "rows": rows})
+            written()
         return Memory(folder, self.kind, stay)
 
     def _open(self, one: Kept) -> Run:

@@ -1,7 +1,9 @@
 """Cleaned incidents as files: GeoParquet in folders by year and month of civil time, written as a stream."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +32,7 @@ _WORDS = pa.dictionary(pa.int32(), pa.string())
 _FLUSH_ROWS = 131_072
 _BUFFER_ROWS = 524_288
 _OPEN_FILES = 256
+_MOST_WRITING = 2
 _TIMES = ("occurred_from", "occurred_until", "known_at")
 
 
@@ -86,14 +89,25 @@ class IncidentWriter(Generic[Facts]):
     schema : pyarrow.Schema
     describe : callable
         Finds out figures about rows on their way into a file.
+    behind : bool
+        Write on a thread of its own, while further rows are added.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema, describe: Callable[[Sequence[pa.RecordBatch]], Facts]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        schema: pa.Schema,
+        describe: Callable[[Sequence[pa.RecordBatch]], Facts],
+        *,
+        behind: bool = False,
+    ) -> None:
         self._folder, self._schema, self._describe = folder, schema, describe
         self._waiting: dict[int, list[pa.RecordBatch]] = {}
         self._sizes: dict[int, int] = {}
         self._open: dict[int, pq.ParquetWriter] = {}
         self._paths: dict[int, Path] = {}
+        self._thread = ThreadPoolExecutor(1) if behind else None
+        self._writing: deque[Future[None]] = deque()
         self.files: dict[Path, IncidentFile[Facts]] = {}
 
     def __enter__(self) -> Self:
@@ -103,11 +117,17 @@ class IncidentWriter(Generic[Facts]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            for month in sorted(self._waiting):
-                self._flush(month)
-        for writer in self._open.values():
-            writer.close()
+        try:
+            if kind is None:
+                for month in sorted(self._waiting):
+                    self._flush(month)
+            while self._writing and kind is None:
+                self._writing.popleft().result()
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown(cancel_futures=True)
+            for writer in self._open.values():
+                writer.close()
         if kind is None and not any(self._folder.rglob("*.parquet")):
             pq.write_table(self._schema.empty_table(), self._folder / "part-00000.parquet")
 
@@ -133,6 +153,14 @@ class IncidentWriter(Generic[Facts]):
 
     def _flush(self, month: int) -> None:
         batches, rows = self._waiting.pop(month), self._sizes.pop(month)
+        if self._thread is None:
+            self._write(month, batches, rows)
+            return
+        self._writing.append(self._thread.submit(self._write, month, batches, rows))
+        while len(self._writing) > _MOST_WRITING:
+            self._writing.popleft().result()
+
+    def _write(self, month: int, batches: Sequence[pa.RecordBatch], rows: int) -> None:
         writer, path = self._writer(month)
         writer.write_table(pa.Table.from_batches(batches), row_group_size=_FLUSH_ROWS)
         facts, before = self._describe(batches), self.files.get(path)

@@ -29,17 +29,17 @@ class Layout:
 
     @property
     def processed(self) -> Path:
-        """Everything that cleaning makes; it can be rebuilt from `raw`."""
+        """Link to the current version of everything that cleaning makes; it can be rebuilt from `raw`."""
         return self.root / "data" / "processed" / self.city
 
     @property
     def incidents(self) -> Path:
-        """GeoParquet, ``year=YYYY/month=MM/part-0.parquet``."""
+        """GeoParquet, ``year=YYYY/month=MM/part-N.parquet``."""
         return self.processed / "incidents"
 
     @property
     def rejected(self) -> Path:
-        """Parquet table of dropped rows, each with its reason."""
+        """Folder of Parquet files that reads as one table of dropped rows, each with its reason."""
         return self.processed / "rejected.parquet"
 
     @property

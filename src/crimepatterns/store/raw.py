@@ -6,7 +6,7 @@ The one exception is the erasure of an expunged record, which replaces a copy an
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from crimepatterns.errors import ArtefactError, MissingInputError
 from crimepatterns.store.atomic import read_json, replacing, write_json
 from crimepatterns.store.digests import KnownDigests, sha256_file
+from crimepatterns.version import __version__
 
 __all__ = ["RawEntry", "RawStore", "copy_bytes", "file_digest", "read_column", "read_rows", "write_batches"]
 
@@ -114,6 +115,12 @@ class RawStore:
             return []
         try:
             listed = read_json(self.manifest)["files"]
+            unknown = sorted({name for one in listed for name in one} - {one.name for one in fields(RawEntry)})
+            if unknown:
+                raise ArtefactError(
+                    f"{self.manifest} says {unknown} of raw copies, which crimepatterns {__version__} does not "
+                    "know: it was written by a later version, install that one."
+                )
             return [
                 RawEntry(**{**one, "columns": tuple(one["columns"]), "dropped_columns": tuple(one["dropped_columns"])})
                 for one in listed

@@ -1,5 +1,6 @@
 """The raw store: copies, manifest, damage."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,6 +83,15 @@ def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
     store, _ = stored(tmp_path)
     store.manifest.write_text('{"files": [{"file": "x"}]}')
     with pytest.raises(ArtefactError, match="damaged"):
+        store.entries()
+
+
+def test_a_manifest_of_a_later_version_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    store, _ = stored(tmp_path)
+    listed = json.loads(store.manifest.read_text())
+    listed["files"][0]["colour"] = "blue"
+    store.manifest.write_text(json.dumps(listed))
+    with pytest.raises(ArtefactError, match=r"\['colour'\].*written by a later version"):
         store.entries()
 
 
