@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from crimepatterns.domain.incidents import TIME_PRECISION
+from crimepatterns.quality.consequences import peak_shift
 from crimepatterns.quality.findings import Finding, Severity, by_share, per_cent, sound
+from crimepatterns.quality.leave_out import affected_rows
 from crimepatterns.quality.record import Record
 
 __all__ = ["ClockCounts", "clock_counts", "hours_unreliable", "intervals", "on_the_hour", "spike", "time_precision"]
@@ -235,7 +237,11 @@ def hours_unreliable(record: Record, spikes: list[Finding]) -> Finding:
     filled = sum(one.affected for one in spikes if one.check in ("midnight", "noon"))
     coarse = float(record.table["time_precision"].isin(("date", "month")).mean())
     share = min(filled / rows + coarse, 1.0)
-    evidence = {"share_filled_in": round(filled / rows, 4), "share_without_time": round(coarse, 4)}
+    evidence: dict[str, object] = {
+        "share_filled_in": round(filled / rows, 4),
+        "share_without_time": round(coarse, 4),
+        **(moved := _moved_peak(record, spikes)),
+    }
     if share < _UNKNOWN_NOTE:
         return sound(
             "hours_unreliable",
@@ -247,13 +253,27 @@ def hours_unreliable(record: Record, spikes: list[Finding]) -> Finding:
     return Finding(
         "hours_unreliable",
         severity,
-        f"The hour is filled in or missing in {per_cent(share)} of the rows.",
+        f"The hour is filled in or missing in {per_cent(share)} of the rows" + _peak_told(moved) + ".",
         "Read charts by hour, peak hours and patrol hours with care; where most hours are missing none are proposed.",
         "hours_unreliable",
         affected=share * rows,
         share=share,
         evidence=evidence,
     )
+
+
+def _moved_peak(record: Record, spikes: list[Finding]) -> dict[str, object]:
+    """Busiest hours with and without the rows at a default time; empty where there are none."""
+    rules = [one.rule for one in spikes if one.alarm and one.check in ("midnight", "noon")]
+    if not rules:
+        return {}
+    filled_in = np.logical_or.reduce([affected_rows(record.incidents, rule) for rule in rules])
+    return peak_shift(record.incidents, filled_in)
+
+
+def _peak_told(moved: dict[str, object]) -> str:
+    before, after = moved.get("peak_hours"), moved.get("peak_hours_without")
+    return "" if before == after or not after else f"; without them the busiest hours are {after}, not {before}"
 
 
 def _pooled(values: NDArray[np.float64], variances: NDArray[np.float64]) -> tuple[float, float, float]:

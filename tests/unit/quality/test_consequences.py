@@ -87,3 +87,12 @@ def test_filled_in_midnights_move_the_peak(clean) -> None:
     told = peak_shift(moved, filled)
     assert told["peak_hours"] != told["peak_hours_without"]
     assert peak_shift(moved, np.zeros(len(moved), dtype=bool)) == {}
+
+
+def test_the_report_says_where_the_peak_goes(clean, subject_of) -> None:
+    moved = PLANTS["midnight"][1](clean, 0.3, np.random.default_rng(3))
+    finding = run_check("hours_unreliable", subject_of(moved))
+    assert finding.severity == "warning"
+    assert finding.evidence["peak_hours"] != finding.evidence["peak_hours_without"]
+    assert f"the busiest hours are {finding.evidence['peak_hours_without']}" in finding.found
+    assert "peak_hours" not in run_check("hours_unreliable", subject_of(clean)).evidence
