@@ -131,6 +131,8 @@ def portal(folder: Path, seed: int, chance: random.Random) -> Iterator[tuple[Fau
         feed = {
             "domain": f"http://{server.host}", "datasets": ["abcd-1234"], "id_column": "case_number", "page_size": 60,
             "allow_private": [server.host], "requests_per_second": 1000, "timeout_s": 2, "retries": 0,
+            # Between two answers that arrive, this portal may withdraw more than an honest one would.
+            "max_withdrawn": 0.99,
         }  # fmt: skip
         city = {
             "city": "live", "title": "Live", "timezone": "America/Chicago", "columns": COLUMNS,

@@ -84,7 +84,7 @@ def test_accessible_by_rule(opened: Opener, scheme: str, width: int) -> None:
     assert found["passed"] > 20
 
 
-@pytest.mark.parametrize("path", ["/reports/cleaning", "/reports/plan"])
+@pytest.mark.parametrize("path", ["/reports/cleaning", "/reports/honesty/", "/reports/plan"])
 def test_reports_keep_to_their_policy_and_are_accessible(opened: Opener, path: str) -> None:
     opened(path, ready="body h1")  # any style or script that the policy blocks is a complaint
     page = opened(path, ready="body h1", bypass_csp=True, viewport={"width": 1280, "height": 900})

@@ -1,6 +1,7 @@
 """Every address of the web server, on results that the whole pipeline has really made."""
 
 import gzip
+import html
 import json
 import re
 import shutil
@@ -56,7 +57,7 @@ JSON_ADDRESSES = (
     "/api/charts/rhythm?category=burglary",
     "/api/openapi.json",
 )
-PAGES = ("/", "/?category=theft", "/reports/cleaning", "/reports/plan")
+PAGES = ("/", "/?category=theft", "/reports/cleaning", "/reports/honesty/", "/reports/plan")
 FILES = ("/static/styles.css", "/static/theme.js", "/static/mark.svg", "/favicon.ico", "/reports/plan.csv", "/healthz")
 
 
@@ -285,6 +286,7 @@ def test_an_empty_root_has_a_page_that_says_what_to_run(empty_client: httpx.Clie
         "/api/charts/trend",
         "/api/charts/rhythm",
         "/reports/cleaning",
+        "/reports/honesty/",
         "/reports/plan",
         "/reports/plan.csv",
     ],
@@ -298,7 +300,7 @@ def test_an_empty_root_names_the_next_command(empty_client: httpx.Client, addres
 # -- reports -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("address", ["/reports/cleaning", "/reports/plan"])
+@pytest.mark.parametrize("address", ["/reports/cleaning", "/reports/honesty/", "/reports/plan"])
 def test_reports_may_use_only_the_styles_written_in_them(client: httpx.Client, address: str) -> None:
     got = answer(client, address)
     policy = got.headers["content-security-policy"]
@@ -318,6 +320,21 @@ def test_the_cleaning_page_is_the_stored_one(client: httpx.Client, layout: Layou
     report = json.loads(layout.cleaning_report.read_text(encoding="utf-8"))
     assert answer(client, "/api/cleaning").json() == report
     assert f"{report['kept']:,}" in answer(client, "/").text
+
+
+def test_the_page_tells_the_gravest_faults_and_the_report_brings_its_pictures(
+    client: httpx.Client, layout: Layout
+) -> None:
+    report = json.loads((layout.quality / "honesty.json").read_text(encoding="utf-8"))
+    gravest = next(one for one in report["findings"] if one["severity"] in ("serious", "warning"))
+    assert html.escape(gravest["found"], quote=False)[:60] in answer(client, "/").text
+    page = answer(client, "/reports/honesty/").text
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert sorted(pictures) == sorted(report["pictures"].values())
+    for name in pictures:
+        assert answer(client, f"/reports/honesty/{name}").content == (layout.quality / name).read_bytes()
+    for stranger in ("honesty.json", "..%2Fstages%2Fclean.json"):
+        answer(client, f"/reports/honesty/{stranger}", 404)
 
 
 def test_the_plan_is_the_same_in_every_form(client: httpx.Client, layout: Layout) -> None:

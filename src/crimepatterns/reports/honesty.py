@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-__all__ = ["honesty_headline", "honesty_page"]
+__all__ = ["check_title", "honesty_headline", "honesty_page"]
 
 _STYLE = """
 :root { --ink: #1d2733; --soft: #5b6b7c; --line: #d9e0e7; --paper: #ffffff; --ground: #f4f6f8; --mark: #00567a;
@@ -74,6 +74,11 @@ _NAMES = {
     "hot_spots": "What it does to hot spots",
 }
 _GRADES = {"serious": "serious", "warning": "warning", "note": "note", "ok": "in order"}
+
+
+def check_title(check: str) -> str:
+    """Return what people call a check."""
+    return _NAMES.get(check, check)
 
 
 def honesty_headline(facts: Mapping[str, Any]) -> str:
@@ -151,7 +156,7 @@ def _sampled(facts: Mapping[str, Any]) -> str:
 
 
 def _article(finding: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
-    name = _NAMES.get(finding["check"], finding["check"])
+    name = check_title(finding["check"])
     grade = finding["severity"]
     text = (
         f'<article class="{escape(grade)}" id="{escape(finding["check"])}"><header><h3>{escape(name)}</h3>'

@@ -8,6 +8,7 @@ import pandas as pd
 
 from crimepatterns.errors import CrimePatternsError, MissingInputError
 from crimepatterns.operations.stages import STAGES
+from crimepatterns.reports.honesty import check_title, honesty_headline
 from crimepatterns.serving.map_layers import forecast_payload, layer_payload, plan_payload
 from crimepatterns.serving.names import count_text, model_label
 from crimepatterns.serving.results import Category, Results
@@ -16,6 +17,7 @@ from crimepatterns.store.atomic import read_json
 
 __all__ = ["briefing", "status"]
 
+_MOST_FINDINGS = 3
 _TO = "\N{EN DASH}"
 
 
@@ -82,6 +84,7 @@ def briefing(results: Results, category: Category | None) -> dict[str, Any]:
         "scores": part("scores", lambda: None if category is None else scoreboard(results, category)),
         "plan": part("plan", lambda: _plan(results)),
         "cleaning": results.cleaning_report() or None,
+        "honesty": _honesty(results),
         "absent": absent,
         "day": lambda text: _day_text(pd.Timestamp(text)),
     }
@@ -93,6 +96,7 @@ def _done(results: Results, stage: str) -> dict[str, Any]:
     there = {
         "ingest": layout.raw,
         "clean": layout.cleaning_report,
+        "check": layout.quality,
         "patterns": layout.patterns,
         "evaluate": layout.evaluation / "select",
         "forecast": layout.forecasts,
@@ -119,6 +123,15 @@ def _forecast(results: Results, category: Category | None) -> dict[str, Any] | N
         "mostly_none": _cells_text(sum(none > 0.5 for none in made["none"]), len(made["none"])),
         "top": count_text(max(made["expected"], default=0.0)),
     }
+
+
+def _honesty(results: Results) -> dict[str, Any] | None:
+    report = results.honesty_report()
+    if not report:
+        return None
+    graver = [one for one in report["findings"] if one["severity"] in ("serious", "warning")]
+    shown = [{**one, "name": check_title(one["check"])} for one in graver[:_MOST_FINDINGS]]
+    return {"headline": honesty_headline(report), "findings": shown, "more": len(graver) - len(shown)}
 
 
 def _plan(results: Results) -> dict[str, Any]:

@@ -54,7 +54,7 @@ PAGE_POLICY = _policy(
 
 
 def report_policy(page: str) -> str:
-    """Return the policy of a stored report: no scripts, no requests, only the styles written in it.
+    """Return the policy of a stored report: no scripts, only its own pictures and the styles written in it.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def report_policy(page: str) -> str:
         HTML that this product wrote.
     """
     blocks = re.findall(r"<style[^>]*>(.*?)</style>", page, flags=re.DOTALL | re.IGNORECASE)
-    return _policy(style_src=[style_hash(text) for text in blocks] or ["'none'"], img_src=["data:"])
+    return _policy(style_src=[style_hash(text) for text in blocks] or ["'none'"], img_src=["'self'", "data:"])
 
 
 class SecurityHeaders:

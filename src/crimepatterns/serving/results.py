@@ -133,6 +133,14 @@ class Results:
         report: dict[str, Any] = self.cache.get("cleaning", [path], lambda: read_json(path))
         return report
 
+    def honesty_report(self) -> Mapping[str, Any]:
+        """Return the data honesty report; empty before `crimepatterns check` has run."""
+        path = self.layout.quality / "honesty.json"
+        if not path.exists():
+            return {}
+        report: dict[str, Any] = self.cache.get("honesty", [path], lambda: read_json(path))
+        return report
+
     def stage_facts(self, name: str) -> Mapping[str, Any] | None:
         """Return when a stage last finished and in how long; None if it never did."""
         path = self.layout.stages / f"{name}.json"

@@ -67,6 +67,16 @@ def _reports(router: APIRouter, results: Results) -> None:
     def get_cleaning_page(request: Request) -> Response:
         return _stored_page(request, results, layout.cleaning_report.with_suffix(".html"), "clean")
 
+    @router.get("/reports/honesty/")
+    def get_honesty_page(request: Request) -> Response:
+        return _stored_page(request, results, layout.quality / "honesty.html", "check")
+
+    @router.get("/reports/honesty/{picture}")
+    def get_honesty_picture(request: Request, picture: str) -> Response:
+        if picture not in results.honesty_report().get("pictures", {}).values():
+            raise UnknownNameError(f"The data honesty report has no picture {picture[:60]!r}.")
+        return _stored(request, results, layout.quality / picture, "check", "image/png")
+
     @router.get("/reports/plan")
     def get_plan_sheet(request: Request) -> Response:
         return _stored_page(request, results, layout.plan / "sheet.html", "plan")
