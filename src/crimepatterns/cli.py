@@ -123,12 +123,16 @@ def patterns(
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="DATE", help="Only what was known at the beginning of this day.")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--filter", help="Only indoor, outdoor, domestic or 'not domestic'; may be repeated."),
+    ] = None,
     export: Annotated[
         list[str] | None, typer.Option("--export", help="Also write geojson, gpkg or csv; may be repeated.")
     ] = None,
 ) -> None:
     """Find hot spots, clusters and repeats, and what changed, in the most recent year."""
-    chosen = {"methods": method, "categories": category, "as_of": as_of, "export": export}
+    chosen = {"methods": method, "categories": category, "as_of": as_of, "filter": only, "export": export}
     asked = [f"patterns.{name}={json.dumps(value)}" for name, value in chosen.items() if value]
     _stage("patterns", config, [*(change or []), *asked], as_json=as_json, force=force)
 

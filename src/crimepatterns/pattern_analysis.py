@@ -142,6 +142,7 @@ def find_patterns(settings: Settings, *, progress: Progress = silent) -> dict[st
         "sentence": _overall_sentence(found, work.window),
         "window": str(work.window),
         "as_of": work.window.end.isoformat(),
+        "filter": list(work.filter_notes),
         "categories": found,
         "not_analysed": skipped,
         "density_cell_m": work.density_grid.cell_size_m,
@@ -161,6 +162,8 @@ def _analyse(
         "window": str(work.window),
         "incidents": len(chosen),
         "left_out": list(work.city.settings.quality.leave_out),
+        "filter": list(work.settings.filter),
+        "filter_notes": list(work.filter_notes),
         "run_date": work.run_date,
     }
     found: dict[str, Any] = {"incidents": len(chosen)}

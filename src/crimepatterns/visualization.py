@@ -40,6 +40,19 @@ _KINDS = (
     "change",
     "near_repeat",
     "knox",
+    "scan",
+    "usual",
+    "concentration",
+    "repeat_places",
+    "gi_star_given",
+    "local_moran_given",
+    "density_ratio",
+    "smoothed_rates",
+    "similarity",
+    "network",
+    "street_density",
+    "season_trend",
+    "shifts",
     "hours",
     "seasons",
     "forecast",
@@ -112,6 +125,7 @@ class _Gallery:
             if category != _ALL:
                 yield f"near_repeat_{name}", partial(self._chains_map, name)
                 yield f"knox_{name}", partial(self._repeat_table, name)
+            yield from self._of_one_file(self.city.layout.patterns / name)
             yield f"hours_{name}", partial(self._hours, category)
             yield f"seasons_{name}", partial(self._seasons, category)
         for category in self.city.targets:
@@ -124,7 +138,8 @@ class _Gallery:
     @staticmethod
     def kind_of(name: str) -> str:
         """Name the kind of a figure: ``gi_star`` for ``gi_star_theft``."""
-        return next(kind for kind in _KINDS if name == kind or name.startswith(f"{kind}_"))
+        found = [kind for kind in _KINDS if name == kind or name.startswith(f"{kind}_")]
+        return max(found, key=len)
 
     @cached_property
     def run_date(self) -> str:
@@ -242,3 +257,52 @@ class _Gallery:
 
     def _calibration(self, category: str) -> Figure:
         return static.calibration_plot(self.scorecard, category=category, city=self.title, run_date=self.run_date)
+
+    def _of_one_file(self, folder: Path) -> Iterator[tuple[str, Callable[[], Figure]]]:
+        """Figures of pattern methods that wrote one file; each is drawn where its method has run."""
+        for kind, file, draw in (
+            ("scan", "scan", partial(self._of_layer, static.scan_map)),
+            ("usual", "usual", partial(self._of_table, static.usual_chart)),
+            ("concentration", "concentration", self._lorenz),
+            ("repeat_places", "repeat_places", partial(self._of_table, static.j_curve)),
+            ("gi_star_given", "gi_star_given", self._given),
+            ("local_moran_given", "local_moran_given_kinds", self._given_kinds),
+            ("density_ratio", "density_ratio", partial(self._of_surface, static.density_ratio_map)),
+            ("smoothed_rates", "smoothed_rates", partial(self._of_surface, static.rates_map)),
+            ("similarity", "similarity", partial(self._of_layer, static.alike_map)),
+            ("network", "network", partial(self._of_layer, static.hot_streets_map)),
+            ("street_density", "network", partial(self._of_layer, static.street_density_map)),
+            ("season_trend", "season_trend", partial(self._of_table, static.season_trend_chart)),
+            ("shifts", "rhythms_shifts", partial(self._of_table, static.shift_table)),
+        ):
+            path = folder / f"{file}.parquet"
+            if path.exists():
+                yield f"{kind}_{folder.name}", partial(draw, path)
+
+    def _of_layer(self, draw: Callable[..., Figure], path: Path) -> Figure:
+        layer, facts = read_layer(path)
+        return draw(layer, self.city.area, facts=facts)
+
+    def _of_table(self, draw: Callable[..., Figure], path: Path) -> Figure:
+        table, facts = read_table(path)
+        return draw(table, city=self.title, facts=facts)
+
+    def _of_surface(self, draw: Callable[..., Figure], path: Path) -> Figure:
+        surface, facts = read_surface(path, self.city.area)
+        return draw(surface, facts=facts)
+
+    def _given(self, path: Path) -> Figure:
+        surface, facts = read_surface(path, self.city.area)
+        window = f"{facts['window']}, beside {facts['given']}"
+        return static.significance_map(surface, category=facts["category"], window=window, run_date=facts["run_date"])
+
+    def _given_kinds(self, path: Path) -> Figure:
+        layer, facts = read_layer(path)
+        return static.kinds_map(
+            layer, self.city.area, column="kind", title="Local Moran beside the record", facts=facts
+        )
+
+    def _lorenz(self, path: Path) -> Figure:
+        shares, facts = read_table(path)
+        curve, _ = read_table(path.with_name("concentration_curve.parquet"))
+        return static.concentration_curve(curve, shares, city=self.title, facts=facts)

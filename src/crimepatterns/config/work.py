@@ -3,9 +3,9 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from crimepatterns.config.values import Model, Positive, PositiveInt, Share
+from crimepatterns.config.values import Model, Positive, PositiveInt, Share, expand_variables
 
 __all__ = [
     "EvaluationSettings",
@@ -21,6 +21,7 @@ __all__ = [
 PatternMethod = Literal[
     "density", "gi_star", "optimised", "local_moran", "change", "emerging", "persistence",
     "dbscan", "st_dbscan", "hdbscan", "knox", "near_repeat", "scan", "concentration", "repeat_places", "usual",
+    "density_ratio", "smoothed_rates", "similarity", "network", "season_trend", "rhythms",
 ]  # fmt: skip
 
 
@@ -57,8 +58,20 @@ class PatternSettings(Model):
     as_of: str | None = None
     categories: tuple[str, ...] = ()
     window_days: PositiveInt = 365
-    bandwidth_m: Positive = 400.0
+    filter: tuple[Literal["indoor", "outdoor", "domestic", "not domestic"], ...] = ()
+    premise_column: str | None = None
+    indoor: tuple[str, ...] = ()
+    outdoor: tuple[str, ...] = ()
+    domestic_column: str | None = None
+    bandwidth_m: Positive | Literal["auto"] = 400.0
     density_cell_m: Positive = 100.0
+    kernel: Literal["gaussian", "quartic"] = "gaussian"
+    adaptive: bool = False
+    edge_correction: bool = True
+    weights: tuple[Literal["harm", "hours"], ...] = ()
+    hours: Annotated[str, Field(pattern=r"^\d\d:\d\d-\d\d:\d\d$")] | None = None
+    denominator: str | None = None
+    second_null: Literal["record", "denominator"] | None = None
     fdr: Share = 0.05
     dbscan_radius_m: Positive = 120.0
     dbscan_min_incidents: PositiveInt = 30
@@ -69,6 +82,13 @@ class PatternSettings(Model):
     replicates: PositiveInt = 99
     step_days: PositiveInt = 28
     steps: PositiveInt = 13
+    streets: str | None = None
+    streets_id: str | None = None
+    segment_m: Positive = 100.0
+    snap_m: Positive = 50.0
+    street_reach_m: Positive = 300.0
+    season_step: Literal["day", "week", "month"] = "month"
+    shifts: Annotated[tuple[str, ...], Field(min_length=1)] = ("07:00", "15:00", "23:00")
     export: tuple[Literal["geojson", "gpkg", "csv"], ...] = ()
 
     @field_validator("as_of")
@@ -77,6 +97,28 @@ class PatternSettings(Model):
         if day is not None:
             date.fromisoformat(day)
         return day
+
+    @field_validator("streets")
+    @classmethod
+    def _expand(cls, path: str | None) -> str | None:
+        return None if path is None else expand_variables(path)
+
+    @model_validator(mode="after")
+    def _together(self) -> "PatternSettings":
+        if {"indoor", "outdoor"} & set(self.filter):
+            if self.premise_column is None:
+                raise ValueError(
+                    "filter indoor or outdoor needs premise_column, and its values under indoor and outdoor"
+                )
+            if not set(self.indoor) or not set(self.outdoor):
+                raise ValueError("filter indoor or outdoor needs the values of both under indoor and outdoor")
+        if {"domestic", "not domestic"} & set(self.filter) and self.domestic_column is None:
+            raise ValueError("filter domestic or not domestic needs domestic_column")
+        if "hours" in self.weights and self.hours is None:
+            raise ValueError("weights hours needs hours, such as 22:00-06:00")
+        if self.second_null == "denominator" and self.denominator is None:
+            raise ValueError("second_null denominator needs denominator, a column of a context layer")
+        return self
 
 
 class ForecastSettings(Model):

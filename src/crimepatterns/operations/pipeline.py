@@ -174,6 +174,7 @@ def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
         "ingest": _incident_files(settings),
         "clean": _tables_and_areas(settings),
         "context": _context_files(settings),
+        "patterns": () if settings.patterns.streets is None else (settings.patterns.streets,),
     }.get(stage.name, ())
     if own:
         digests = RawStore(Layout(settings.root, settings.city).raw).digests

@@ -101,10 +101,10 @@ STAGES: tuple[Stage, ...] = (
         "patterns",
         "Finding hot spots and clusters",
         "crimepatterns.pattern_analysis:find_patterns",
-        ("grid", "patterns", "forecast", "taxonomy", "quality"),
+        ("grid", "patterns", "forecast", "taxonomy", "quality", "context"),
         ("clean",),
         lambda layout: (layout.patterns,),
-        optional=("check",),
+        optional=("context", "check"),
     ),
     Stage(
         "train",

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from crimepatterns.domain.incidents import Incidents
-from crimepatterns.pattern_methods import clusters, repeats, surfaces, tables
+from crimepatterns.pattern_methods import clusters, densities, rates, repeats, streets, surfaces, tables, times
 from crimepatterns.pattern_methods.work import ALL_CATEGORIES, PatternWork
 
 __all__ = ["ALL_CATEGORIES", "METHODS", "ONE_CATEGORY", "Method", "PatternWork"]
@@ -17,7 +17,7 @@ what to tell, with a ``sentence``."""
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "density": surfaces.density,
+        "density": densities.density,
         "gi_star": surfaces.hot_cells,
         "optimised": surfaces.chosen_scale,
         "local_moran": surfaces.resemblance,
@@ -33,6 +33,12 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "concentration": tables.concentrated,
         "repeat_places": tables.busiest_places,
         "usual": tables.usual,
+        "density_ratio": densities.ratio,
+        "smoothed_rates": rates.rates,
+        "similarity": rates.alike,
+        "network": streets.along_streets,
+        "season_trend": times.course,
+        "rhythms": times.hours_and_shifts,
     }
 )
 

@@ -2,28 +2,29 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
+from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import NotApplicableError, PatternError
 from crimepatterns.pattern_methods.work import PatternWork
 from crimepatterns.patterns.autocorrelation import gi_star
 from crimepatterns.patterns.change import change_between
 from crimepatterns.patterns.change_sentences import change_sentence, persistence_sentence
-from crimepatterns.patterns.density import kernel_density
 from crimepatterns.patterns.emerging import emerging_hot_spots
 from crimepatterns.patterns.emerging_sentences import emerging_sentence
 from crimepatterns.patterns.local_moran import local_moran, quadrants
+from crimepatterns.patterns.local_moran_given import local_moran_given, quadrants_given
 from crimepatterns.patterns.optimised import optimised_hot_spots
 from crimepatterns.patterns.persistence import hot_spot_persistence
-from crimepatterns.patterns.sentences import density_sentence, gi_star_sentence, local_moran_sentence
+from crimepatterns.patterns.sentences import gi_star_sentence, local_moran_sentence
 from crimepatterns.store.layers import write_layer, write_surface
 
-__all__ = ["cell_counts", "change", "chosen_scale", "density", "emerging", "hot_cells", "persistence", "resemblance"]
+__all__ = ["cell_counts", "change", "chosen_scale", "emerging", "hot_cells", "persistence", "resemblance"]
 
 _LEAST_STEPS = 4
 
@@ -34,20 +35,24 @@ def cell_counts(incidents: Incidents, grid: Grid) -> NDArray[np.int64]:
     return np.bincount(cell[inside], minlength=len(grid))
 
 
-def density(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Smooth the incidents into a surface."""
-    surface = kernel_density(chosen, work.density_grid, bandwidth_m=work.settings.bandwidth_m)
-    sentence = density_sentence(surface)
-    write_surface(folder / "density.parquet", surface, {**facts, "sentence": sentence})
-    return {"peak_per_km2": round(float(np.max(surface.values)), 1), "sentence": sentence}
-
-
 def hot_cells(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Test each cell and its neighbours against an even spread."""
-    surface = gi_star(cell_counts(chosen, work.city.grid), work.city.grid, fdr=work.settings.fdr)
+    """Test each cell and its neighbours against an even spread, and a second null where the settings name one."""
+    counts, grid = _inside_counts(chosen, work.city.grid), work.city.grid
+    surface = gi_star(counts, grid, fdr=work.settings.fdr)
     sentence = gi_star_sentence(surface, chosen)
     write_surface(folder / "gi_star.parquet", surface, {**facts, "sentence": sentence})
-    return {"hot_cells": surface.parameters["discoveries"], "sentence": sentence}
+    found = {"hot_cells": surface.parameters["discoveries"], "sentence": sentence}
+    reference = _second_reference(work, chosen)
+    if reference is None:
+        return found
+    kind, values, words = reference
+    second = gi_star(
+        counts, grid, fdr=work.settings.fdr, expected=values if kind == "expected" else None,
+        background=values if kind == "background" else None,
+    )  # fmt: skip
+    told = f"Beside {words}: {gi_star_sentence(second, chosen)}"
+    write_surface(folder / "gi_star_given.parquet", second, {**facts, "given": words, "sentence": told})
+    return {**found, "hot_cells_given": second.parameters["discoveries"], "sentence": f"{sentence} {told}"}
 
 
 def chosen_scale(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -62,26 +67,26 @@ def chosen_scale(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any],
 
 
 def resemblance(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Compare each cell with its neighbours."""
-    counts = cell_counts(chosen, work.city.grid)
-    surface = local_moran(counts, work.city.grid, fdr=work.settings.fdr)
+    """Compare each cell with its neighbours, and their excess over a second null where the settings name one."""
+    counts, grid, fdr = cell_counts(chosen, work.city.grid), work.city.grid, work.settings.fdr
+    surface = local_moran(counts, grid, fdr=fdr)
     sentence = local_moran_sentence(surface)
-    write_surface(folder / "local_moran.parquet", surface, {**facts, "sentence": sentence})
-    kinds = quadrants(counts, work.city.grid)
-    assert surface.q_values is not None  # noqa: S101  # local Moran always tests
-    layer = surface.to_geodataframe().assign(kind=np.where(surface.q_values <= work.settings.fdr, kinds, ""))
-    own = {"kind": "cells by kind", "method": "local_moran", "parameters": dict(surface.parameters)}
-    write_layer(folder / "local_moran_kinds.parquet", layer, {**facts, **own, "sentence": sentence})
-    return {"discoveries": surface.parameters["discoveries"], "sentence": sentence}
+    _write_kinds(folder, "local_moran", surface, quadrants(counts, grid), {**facts, "sentence": sentence}, fdr)
+    found = {"discoveries": surface.parameters["discoveries"], "sentence": sentence}
+    reference = _second_reference(work, chosen)
+    if reference is None:
+        return found
+    kind, values, words = reference
+    second = local_moran_given(counts, values, grid, kind=kind, fdr=fdr)
+    told = f"Beside {words}: {local_moran_sentence(second)}"
+    kinds = quadrants_given(counts, values, grid)
+    _write_kinds(folder, "local_moran_given", second, kinds, {**facts, "given": words, "sentence": told}, fdr)
+    return {**found, "discoveries_given": second.parameters["discoveries"], "sentence": f"{sentence} {told}"}
 
 
 def change(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Compare the window with the same number of days before it."""
-    days = (work.window.end.tz_localize(None) - work.window.start.tz_localize(None)).days
-    both = work.history(chosen, days=2 * days)
-    before = both.between(both.table["occurred_from"].min(), work.window.start)
-    if not len(before):
-        raise NotApplicableError(f"The record holds nothing in the {days} days before {work.window}.")
+    days, before = work.days, work.days_before(chosen)
     grid = work.city.grid
     surface = change_between(
         cell_counts(before, grid), cell_counts(chosen, grid), grid, neighbours=True, fdr=work.settings.fdr
@@ -111,6 +116,41 @@ def persistence(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], 
     own = {"kind": "hot spots with a past", "method": "persistence", "parameters": dict(found.parameters)}
     write_layer(folder / "persistence.parquet", found.spots, {**facts, **own, "sentence": sentence})
     return {"hot_spots": len(found.spots), "sentence": sentence}
+
+
+def _inside_counts(chosen: Incidents, grid: Grid) -> NDArray[np.int64]:
+    counts = cell_counts(chosen, grid)
+    if not counts.any():
+        raise NotApplicableError(f"None of {len(chosen):,} incidents lies in a cell of the grid.")
+    return counts
+
+
+def _second_reference(
+    work: PatternWork, chosen: Incidents
+) -> tuple[Literal["expected", "background"], NDArray[np.float64], str] | None:
+    """Return what the second null is made of, and what to call it; None where the settings ask for none."""
+    if work.settings.second_null == "denominator":
+        if not work.denominator.any():
+            raise NotApplicableError(f"patterns.denominator {work.settings.denominator} is 0 in every cell.")
+        return "expected", work.denominator, f"{work.settings.denominator}"
+    if work.settings.second_null == "record":
+        earlier = work.before(chosen)
+        counts = cell_counts(earlier, work.city.grid).astype(float)
+        if not counts.any():
+            raise NotApplicableError(f"The record holds nothing before {work.window} to compare with.")
+        return "background", counts, f"the {int(counts.sum()):,} incidents on record before"
+    return None
+
+
+def _write_kinds(
+    folder: Path, name: str, surface: Surface, kinds: NDArray[np.object_], facts: Mapping[str, Any], fdr: float
+) -> None:
+    """Write a surface of local Moran and the cells by kind."""
+    write_surface(folder / f"{name}.parquet", surface, facts)
+    assert surface.q_values is not None  # noqa: S101  # local Moran always tests
+    layer = surface.to_geodataframe().assign(kind=np.where(surface.q_values <= fdr, kinds, ""))
+    own = {"kind": "cells by kind", "method": name, "null": surface.null, "parameters": dict(surface.parameters)}
+    write_layer(folder / f"{name}_kinds.parquet", layer, {**facts, **own})
 
 
 def _check_steps(count: int, work: PatternWork) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import NotApplicableError
 from crimepatterns.pattern_methods.surfaces import cell_counts
 from crimepatterns.pattern_methods.work import PatternWork
-from crimepatterns.patterns.concentration import concentration
+from crimepatterns.patterns.concentration import chance_curve, concentration
 from crimepatterns.patterns.concentration_sentences import concentration_sentence, repeat_places_sentence
 from crimepatterns.patterns.repeat_places import repeat_places
 from crimepatterns.patterns.usual_counts import against_usual
@@ -25,8 +26,16 @@ def concentrated(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any],
     """Measure which share of the incidents happens in which share of the cells."""
     found = concentration(cell_counts(chosen, work.city.grid), replicates=max(work.settings.replicates, 199))
     sentence = concentration_sentence(found, places="cells")
-    own = {"kind": "concentration", "method": "concentration", "parameters": dict(found.parameters)}
+    figures = {name: getattr(found, name) for name in ("gini", "gini_adjusted", "gini_by_chance", "gini_rates")}
+    own = {"kind": "concentration", "method": "concentration", "parameters": {**found.parameters, **figures}}
     write_table(folder / "concentration.parquet", found.to_frame(), {**facts, **own, "sentence": sentence})
+    curves = pd.concat(
+        [found.curve.assign(kind="observed"), chance_curve(found.incidents, found.places).assign(kind="chance")],
+        ignore_index=True,
+    )
+    write_table(
+        folder / "concentration_curve.parquet", curves, {**facts, **own, "kind": "Lorenz curve", "sentence": sentence}
+    )
     return {"gini_adjusted": round(found.gini_adjusted, 3), "sentence": sentence}
 
 

@@ -14,7 +14,9 @@ from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.panel import Panel
 from crimepatterns.domain.periods import Periods
-from crimepatterns.errors import ConfigError
+from crimepatterns.domain.segments import Segments
+from crimepatterns.errors import ConfigError, NotApplicableError
+from crimepatterns.pattern_methods.opening import denominator_of, filtered, open_segments
 from crimepatterns.patterns.window import Window, last_days
 
 __all__ = ["ALL_CATEGORIES", "PatternWork"]
@@ -44,7 +46,20 @@ class PatternWork:
 
     @cached_property
     def known(self) -> Incidents:
-        """All incidents known at the date of the analysis."""
+        """All incidents known at the date of the analysis that the filter of the settings keeps."""
+        return self._filtered[0]
+
+    @property
+    def filter_notes(self) -> tuple[str, ...]:
+        """What the filter of the settings left out, in words."""
+        return self._filtered[1]
+
+    @cached_property
+    def _filtered(self) -> tuple[Incidents, tuple[str, ...]]:
+        return filtered(self._as_of, self.settings)
+
+    @cached_property
+    def _as_of(self) -> Incidents:
         if self.settings.as_of is None:
             return self.city.trusted
         moment = pd.Timestamp(self.settings.as_of).tz_localize(self.city.area.timezone)
@@ -55,8 +70,13 @@ class PatternWork:
 
     @cached_property
     def window(self) -> Window:
-        """The last days on record at that date."""
-        return last_days(self.known, days=self.settings.window_days)
+        """The last days on record at that date; a filter does not move them."""
+        return last_days(self._as_of, days=self.settings.window_days)
+
+    @property
+    def days(self) -> int:
+        """Length of the window, civil days."""
+        return (self.window.end.tz_localize(None) - self.window.start.tz_localize(None)).days
 
     @cached_property
     def categories(self) -> tuple[str, ...]:
@@ -86,6 +106,16 @@ class PatternWork:
         )
 
     @cached_property
+    def segments(self) -> Segments:
+        """The streets of the settings, cut into segments."""
+        return open_segments(self.city)
+
+    @cached_property
+    def denominator(self) -> NDArray[np.float64]:
+        """What could have been hit in each cell, as known at the end of the window."""
+        return denominator_of(self.city, self.window.end)
+
+    @cached_property
     def run_date(self) -> str:
         """Today, for the files."""
         return datetime.now(UTC).date().isoformat()
@@ -98,6 +128,25 @@ class PatternWork:
         """Return the incidents of the same categories in the last `days` before the end of the window."""
         start = self.window.end - pd.DateOffset(days=days)
         return self.known.of(*chosen.categories).between(start, self.window.end)
+
+    def days_before(self, chosen: Incidents) -> Incidents:
+        """Return the incidents of the same categories in as many days before the window as it has.
+
+        Raises
+        ------
+        NotApplicableError
+            If there are none.
+        """
+        both = self.history(chosen, days=2 * self.days)
+        found = both.between(both.table["occurred_from"].min(), self.window.start)
+        if not len(found):
+            raise NotApplicableError(f"The record holds nothing in the {self.days} days before {self.window}.")
+        return found
+
+    def before(self, chosen: Incidents) -> Incidents:
+        """Return the incidents of the same categories before the window."""
+        record = self.known.of(*chosen.categories)
+        return record.between(record.table["occurred_from"].min(), self.window.start)
 
     def steps(self, chosen: Incidents, *, days: int, count: int) -> tuple[NDArray[np.int32], Periods]:
         """Count the same categories per cell in the last equal steps, as many of them as the record holds."""

@@ -21,6 +21,7 @@ def gi_star(
     fdr: float = 0.05,
     alternative: Literal["hot", "cold"] = "hot",
     expected: ArrayLike | None = None,
+    background: ArrayLike | None = None,
 ) -> Surface:
     """Find hot spots: cells whose neighbourhood holds more incidents than the null hypothesis can explain.
 
@@ -38,50 +39,56 @@ def gi_star(
     alternative : {"hot", "cold"}
         Look for more incidents than expected, or for fewer.
     expected : array_like of float, shape (n_cells,), optional
-        Expected counts in any unit, such as residents, or incidents of earlier years. Where left out, incidents fall
-        anywhere in the study area with the same chance per square kilometre.
+        Expected counts in any unit that are known well, such as residents. Where left out, incidents fall anywhere in
+        the study area with the same chance per square kilometre.
+    background : array_like of int, shape (n_cells,), optional
+        Counts of another time or kind, such as those of earlier years, which are chance themselves: hot is then what
+        exceeds their map by more than both chances together.
 
     Returns
     -------
     Surface
-        ``values`` are z-scores: the analytic Gi* with binary weights, or where `expected` is given the difference
-        from it in binomial standard deviations; 0 where z has no spread to be measured in. ``p_values`` are exact
-        tails, ``q_values`` those after Benjamini and Hochberg; ``times_expected`` is the size of the effect.
+        ``values`` are z-scores: the analytic Gi* with binary weights, or where `expected` or `background` is given the
+        difference from it in binomial standard deviations; 0 where z has no spread to be measured in. ``p_values`` are
+        exact tails, ``q_values`` those after Benjamini and Hochberg; ``times_expected`` is the size of the effect.
 
     Raises
     ------
     PatternError
-        If counts do not fit the grid, are not whole numbers >= 0, or are all zero; or `expected` is unusable.
+        If counts do not fit the grid, are not whole numbers >= 0, or are all zero; or `expected` or `background` is
+        unusable, or both are given.
 
     References
     ----------
-    Ord and Getis (1995), https://doi.org/10.1111/j.1538-4632.1995.tb00912.x
+    Ord and Getis (1995), https://doi.org/10.1111/j.1538-4632.1995.tb00912.x; for two counts, of which neither is the
+    truth, Przyborowski and Wilenski (1940), https://doi.org/10.1093/biomet/31.3-4.313
     """
     whole = _checked_counts(counts, grid)
     if alternative not in ("hot", "cold"):
         raise PatternError(f"alternative must be 'hot' or 'cold', got {alternative!r}.")
-    total = int(whole.sum())
+    if expected is not None and background is not None:
+        raise PatternError("Gi* takes expected counts or a background, not both.")
     lag = _with_neighbours(whole, grid)
-    mass = grid.area_km2 if expected is None else _checked_expected(expected, grid)
-    share = np.minimum(_with_neighbours(mass, grid) / mass.sum(), 1.0)
-    p = binomial_tail(lag, total, share, alternative="greater" if alternative == "hot" else "less")
+    trials, share, times = _null_law(whole, lag, grid, expected, background)
+    total, given = int(whole.sum()), expected is not None or background is not None
+    p = binomial_tail(lag, trials, share, alternative="greater" if alternative == "hot" else "less")
     q = false_discovery_rate(p)
     found = discoveries(q, fdr=fdr)
     return Surface(
         grid=grid,
         method="gi_star",
-        values=_analytic_z(whole, lag, grid) if expected is None else _binomial_z(lag, total, share),
+        values=_binomial_z(lag, trials, share) if given else _analytic_z(whole, lag, grid),
         unit="z-score",
         p_values=p,
         q_values=q,
-        null=_null_in_words(total, given=expected is not None),
-        times_expected=np.divide(lag, total * share, out=np.full(len(grid), np.nan), where=share > 0),
+        null=_null_in_words(total, expected, background),
+        times_expected=times,
         parameters=MappingProxyType(
             {
                 "fdr": fdr,
                 "alternative": alternative,
                 "neighbourhood": "the cell and the cells it touches",
-                "null": "study area" if expected is None else "expected counts",
+                "null": "background" if background is not None else "expected counts" if given else "study area",
                 "incidents": total,
                 "discoveries": int(found.sum()),
             }
@@ -109,6 +116,35 @@ def _checked_expected(expected: ArrayLike, grid: Grid) -> NDArray[np.float64]:
     return values
 
 
+def _null_law(
+    counts: NDArray[np.float64],
+    lag: NDArray[np.float64],
+    grid: Grid,
+    expected: ArrayLike | None,
+    background: ArrayLike | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return trials and chance of each neighbourhood's binomial law, and how many times its expectation it holds."""
+    total = float(counts.sum())
+    if background is not None:
+        other = _checked_counts(background, grid)
+        before = _with_neighbours(other, grid)
+        share = np.full(len(grid), total / (total + other.sum()))
+        return lag + before, share, _divided(lag, before * total / float(other.sum()))
+    mass = grid.area_km2 if expected is None else _checked_expected(expected, grid)
+    share = np.minimum(_with_neighbours(mass, grid) / mass.sum(), 1.0)
+    return (
+        np.full(len(grid), total),
+        share,
+        np.divide(lag, total * share, out=np.full(len(grid), np.nan), where=share > 0),
+    )
+
+
+def _divided(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide; infinite for something from nothing, nan for nothing from nothing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(above / below, dtype=float)
+
+
 def _with_neighbours(values: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
     total: NDArray[np.float64] = grid.adjacency @ values + values
     return total
@@ -124,7 +160,9 @@ def _analytic_z(counts: NDArray[np.float64], lag: NDArray[np.float64], grid: Gri
     return _ratio(lag - size * counts.mean(), spread)
 
 
-def _binomial_z(lag: NDArray[np.float64], total: int, share: NDArray[np.float64]) -> NDArray[np.float64]:
+def _binomial_z(
+    lag: NDArray[np.float64], total: NDArray[np.float64], share: NDArray[np.float64]
+) -> NDArray[np.float64]:
     return _ratio(lag - total * share, np.sqrt(total * share * (1.0 - share)))
 
 
@@ -132,10 +170,13 @@ def _ratio(difference: NDArray[np.float64], spread: NDArray[np.float64]) -> NDAr
     return np.divide(difference, spread, out=np.zeros_like(difference), where=spread > 0)
 
 
-def _null_in_words(total: int, *, given: bool) -> str:
+def _null_in_words(total: int, expected: ArrayLike | None, background: ArrayLike | None) -> str:
+    if background is not None:
+        other = int(np.asarray(background).sum())
+        return f"the {total:,} incidents and the {other:,} of the background fall with the same chances of the places"
     where = (
-        "in proportion to the expected counts of the cells"
-        if given
-        else "anywhere in the study area with the same chance per square kilometre"
+        "anywhere in the study area with the same chance per square kilometre"
+        if expected is None
+        else "in proportion to the expected counts of the cells"
     )
     return f"each of the {total:,} incidents falls, independently of the others, {where}"

@@ -14,7 +14,7 @@ from crimepatterns.domain.protocols import Executor
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns.permutation import replicates as draw_replicates
 
-__all__ = ["Concentration", "concentration", "gini", "gini_by_chance", "gini_of_rates", "lorenz_curve"]
+__all__ = ["Concentration", "chance_curve", "concentration", "gini", "gini_by_chance", "gini_of_rates", "lorenz_curve"]
 
 _Histogram = tuple[NDArray[np.float64], NDArray[np.float64]]
 _STEADY_SHAPE = 1e5
@@ -203,6 +203,19 @@ def lorenz_curve(counts: ArrayLike) -> pd.DataFrame:
     held = np.concatenate([[0.0], np.cumsum(values * places) / total])
     even = np.minimum(along * max(n / total, 1.0), 1.0)
     return pd.DataFrame({"places_share": along, "incidents_share": held, "most_even": even})
+
+
+def chance_curve(incidents: float, places: int) -> pd.DataFrame:
+    """Return the Lorenz curve to expect when all places run the same risk: that of Poisson counts.
+
+    Returns
+    -------
+    DataFrame
+        ``places_share`` and ``incidents_share``, the busiest places first.
+    """
+    values, mass = (side[::-1] for side in _chance_histogram(incidents / places))
+    along, held = (np.concatenate([[0.0], np.cumsum(part) / part.sum()]) for part in (mass, values * mass))
+    return pd.DataFrame({"places_share": along, "incidents_share": held})
 
 
 def _histogram(counts: ArrayLike) -> _Histogram:

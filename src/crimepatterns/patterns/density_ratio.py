@@ -33,12 +33,15 @@ class DensityRatio:
         Interval of the ratio.
     supported : ndarray of bool, shape (n_cells,)
         Whether the denominator reaches the floor; elsewhere the ratio is held back by the floor and means little.
+    z : ndarray of float, shape (n_cells,)
+        Log ratio divided by its standard error.
     """
 
     surface: Surface
     low: NDArray[np.float64] = field(repr=False)
     high: NDArray[np.float64] = field(repr=False)
     supported: NDArray[np.bool_] = field(repr=False)
+    z: NDArray[np.float64] = field(repr=False)
 
 
 def density_ratio(
@@ -141,7 +144,7 @@ def density_ratio(
             }
         ),
     )  # fmt: skip
-    return DensityRatio(surface, np.exp(shift - reach * error), np.exp(shift + reach * error), supported)
+    return DensityRatio(surface, np.exp(shift - reach * error), np.exp(shift + reach * error), supported, z)
 
 
 def _share_and_points(

@@ -63,8 +63,8 @@ def key_ramp(
         extendfrac=0.06,
     )
     bar.outline.set_visible(False)
-    low, top = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
-    ticks = [tick for tick in MaxNLocator(5).tick_values(low, top) if low <= tick <= top] if even else nice_ticks(top)
+    low, end = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
+    ticks = [tick for tick in MaxNLocator(5).tick_values(low, end) if low <= tick <= end] if even else nice_ticks(end)
     bar.set_ticks(list(ticks), labels=[f"{tick:,g}" for tick in ticks])
     bar.ax.tick_params(length=2, labelsize=8, pad=2)
     return top - height - 0.15

@@ -5,22 +5,20 @@ from collections.abc import Mapping
 import geopandas as gpd
 import numpy as np
 import shapely
-from matplotlib import patheffects
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
-from numpy.typing import NDArray
 
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.visuals.legends import key_title
+from crimepatterns.visuals.map_numbers import metres_per_inch, number_places
 from crimepatterns.visuals.map_sheet import MapSheet, map_sheet, polygon_path
 from crimepatterns.visuals.names import category_label, place_label, run_note
-from crimepatterns.visuals.palette import ACCENT, HOT, INK, MUTED, figure_style
+from crimepatterns.visuals.palette import ACCENT, HOT, MUTED, figure_style
 
 __all__ = ["cluster_map"]
 
 _LEGEND_WIDTH = 2.5
-_NUMBER_SIZE = 8.5
 _SMALLEST = 0.06
 
 
@@ -74,7 +72,8 @@ def cluster_map(
         )
         _dot_small(sheet, summary)
         top = summary.head(listed)
-        _number(sheet, top)
+        anchors = shapely.get_coordinates(shapely.point_on_surface(top.geometry.to_numpy()))
+        number_places(sheet, anchors, top["cluster"].tolist())
         _list(sheet, top)
     return sheet.figure
 
@@ -82,51 +81,9 @@ def cluster_map(
 def _dot_small(sheet: MapSheet, summary: gpd.GeoDataFrame) -> None:
     """Put a dot on clusters that would be too small to see at this scale."""
     shapes = summary.geometry.to_numpy()
-    small = shapes[np.sqrt(shapely.area(shapes)) < _SMALLEST * _metres_per_inch(sheet)]
+    small = shapes[np.sqrt(shapely.area(shapes)) < _SMALLEST * metres_per_inch(sheet)]
     x, y = shapely.get_coordinates(shapely.point_on_surface(small)).T
     sheet.map.scatter(x, y, s=15, color=ACCENT, edgecolors=HOT[-1], linewidths=0.5, zorder=4)
-
-
-def _metres_per_inch(sheet: MapSheet) -> float:
-    west, east = sheet.map.get_xlim()
-    return float((east - west) / (sheet.map.get_position().width * sheet.figure.get_size_inches()[0]))
-
-
-def _number(sheet: MapSheet, top: gpd.GeoDataFrame) -> None:
-    """Write numbers beside their clusters, moved apart where they would overlap, with a thin line back."""
-    anchors = shapely.get_coordinates(shapely.point_on_surface(top.geometry.to_numpy()))
-    places = _spread(anchors, 0.24 * _metres_per_inch(sheet))
-    halo = [patheffects.withStroke(linewidth=2.4, foreground="white")]
-    for number, anchor, place in zip(top["cluster"], anchors, places, strict=True):
-        sheet.map.plot(*zip(anchor, place, strict=True), color=INK, linewidth=0.6, zorder=6, path_effects=halo)
-        sheet.map.text(
-            place[0],
-            place[1],
-            str(number),
-            fontsize=_NUMBER_SIZE,
-            fontweight="bold",
-            ha="center",
-            va="center",
-            zorder=7,
-            path_effects=halo,
-        )
-
-
-def _spread(anchors: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
-    """Find for each anchor the nearest free place around it, at least `gap` from the places and anchors before."""
-    taken: list[NDArray[np.float64]] = list(anchors)
-    places = []
-    for anchor in anchors:
-        candidates = [
-            anchor + gap * ring * np.array([np.cos(turn), np.sin(turn)])
-            for ring in (1.1, 1.7, 2.4, 3.2)
-            for turn in np.deg2rad(45.0 + np.arange(0, 360, 30))
-        ]
-        room = [min(float(np.hypot(*(spot - other))) for other in taken) for spot in candidates]
-        chosen = next((spot for spot, free in zip(candidates, room, strict=True) if free >= gap), None)
-        places.append(candidates[int(np.argmax(room))] if chosen is None else chosen)
-        taken.append(places[-1])
-    return np.asarray(places).reshape(-1, 2)
 
 
 def _list(sheet: MapSheet, top: gpd.GeoDataFrame) -> None:

@@ -37,10 +37,14 @@ def hot_spot_map(surface: Surface, *, category: str, window: str, run_date: str 
     Figure
     """
     parameters = surface.parameters
+    own = f", of each incident {parameters.get('narrowest_m', 0):g} to {parameters.get('widest_m', 0):g} m"
+    edge = "corrected" if parameters.get("edge_correction", True) else "not corrected"
+    weighted = ", weighted" if parameters.get("weighted") else ""
     caption = (
-        f"{str(parameters.get('kernel', '')).capitalize()} kernel, bandwidth {parameters.get('bandwidth_m', 0):g} m, "
-        f"on cells of {parameters.get('cell_size_m', 0):g} m, corrected at the boundary; "
-        f"{parameters.get('incidents', 0):,} incidents. Square-root colour scale.{run_note(run_date)}"
+        f"{str(parameters.get('kernel', '')).capitalize()} kernel, bandwidth {parameters.get('bandwidth_m', 0):g} m"
+        f"{own if parameters.get('adaptive') else ''}, on cells of {parameters.get('cell_size_m', 0):g} m, {edge} at "
+        f"the boundary; {parameters.get('incidents', 0):,} incidents{weighted}. "
+        f"Square-root colour scale.{run_note(run_date)}"
     )
     with figure_style():
         sheet = map_sheet(
@@ -49,7 +53,7 @@ def hot_spot_map(surface: Surface, *, category: str, window: str, run_date: str 
             subtitle=window,
             caption=caption,
         )
-        _quantity(sheet, surface.grid, surface.values, heading=["Density"], unit="incidents per km²")
+        _quantity(sheet, surface.grid, surface.values, heading=["Density"], unit=surface.unit.replace("km2", "km²"))
     return sheet.figure
 
 

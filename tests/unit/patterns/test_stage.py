@@ -47,7 +47,7 @@ def test_layers_carry_their_facts(settings, summary) -> None:
     assert set(summary["categories"]) == {"theft", "burglary", "all"}
     names = {path.split("/")[-2] + "/" + path.split("/")[-1] for path in summary["outputs"]}
     every = {"density", "gi_star", "dbscan", "dbscan_members", "local_moran", "local_moran_kinds", "emerging", "change",
-             "persistence", "concentration", "repeat_places", "usual"}  # fmt: skip
+             "persistence", "concentration", "concentration_curve", "repeat_places", "usual"}  # fmt: skip
     # One year of records has no year before it to compare with.
     every -= {"change"}
     one = every | {"knox", "near_repeat", "near_repeat_members", "scan"}
