@@ -87,7 +87,7 @@ docs: .make/environment ## Build the documentation; a warning is an error
 
 .PHONY: lock
 lock: ## Compile requirements.txt from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra cluster --extra objects --extra sql --universal --generate-hashes --no-annotate --no-strip-extras -q -o requirements.txt
+	uv pip compile pyproject.toml --extra dev --extra cluster --extra objects --extra sql --extra tuning --universal --generate-hashes --no-annotate --no-strip-extras -q -o requirements.txt
 
 .PHONY: clean
 clean: ## Remove what can be rebuilt, not your data

@@ -18,8 +18,8 @@ from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.errors import ConfigError, ModelError
-from crimepatterns.forecasts.registry import CLASSIFIERS, OPTIONS, make_forecaster
-from crimepatterns.forecasts.stored_classifier import restore_classifier
+from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
+from crimepatterns.forecasts.stored_learner import restore_learner
 from crimepatterns.store.atomic import read_json, replacing_folder
 from crimepatterns.store.digests import incidents_digest
 from crimepatterns.store.layers import write_forecast
@@ -161,16 +161,16 @@ def _forecast_one(work: _Work, category: str, model: str) -> tuple[Forecast, dic
     """Forecast by one model; a learner comes from its stored version unless that knows the future."""
     settings, history = work.city.settings, work.history(category)
     facts: dict[str, Any] = {**work.facts, "model_version": __version__}
-    stored = _stored(work, category, model) if model in CLASSIFIERS else None
+    stored = _stored(work, category, model) if model in LEARNERS else None
     chosen = None
     if stored is not None:
-        fitted = restore_classifier(stored.pipeline, stored.config)
+        fitted = restore_learner(stored.pipeline, stored.config)
         if fitted.trained_until <= work.cutoff:
             made = fitted.predict(history, work.periods)
             return made, {**facts, "model_version": stored.version, "model_name": stored.name}
         chosen = stored.config["facts"]["settings"]
         facts["model_version"] = f"settings of {stored.version}, fitted anew on what was known at the cutoff"
-    elif model in CLASSIFIERS:
+    elif model in LEARNERS:
         facts["model_version"] = "not stored: fitted for this forecast"
     options = {key: getattr(settings.forecast, key) for key in OPTIONS if hasattr(settings.forecast, key)}
     maker = make_forecaster(model, settings=chosen, **options)

@@ -28,6 +28,7 @@ from crimepatterns.reports.scoreboard import scoreboard_html, scoreboard_text, v
 from crimepatterns.store.atomic import read_json
 from crimepatterns.store.ledger import append_opening
 from crimepatterns.store.scorecards import write_scorecard
+from crimepatterns.store.studies import read_tuned
 from crimepatterns.version import __version__
 
 __all__ = ["evaluate"]
@@ -142,6 +143,9 @@ def _budgets(settings: Settings) -> tuple[Budget, ...]:
 def _backtests(city: City, folds: Sequence[Fold], progress: Progress) -> list[BacktestResult]:
     settings, forecast = city.settings, city.settings.forecast
     options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
+    if forecast.tuning.method == "optuna":
+        # Found inside the fit span, before any origin here.
+        options["tuned"] = read_tuned(city.layout.tuning, fit_end=city.spans[0].fit_end.isoformat())
     with open_executor(settings.execution, workers=settings.workers) as executor:
         return backtests(
             city.archive,

@@ -17,15 +17,17 @@ from crimepatterns.city import City
 from crimepatterns.config import Settings, open_executor, settings_digest
 from crimepatterns.domain.folds import Fold, rolling
 from crimepatterns.domain.protocols import Executor, Progress, silent
-from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster, FittedClassifier
 from crimepatterns.forecasts.held_out import HeldOut, hold_out, permutation_importance
+from crimepatterns.forecasts.learned_forecaster import FittedLearner, LearnedForecaster
+from crimepatterns.forecasts.optuna_search import OptunaSearch, Range
 from crimepatterns.forecasts.probability_scores import probability_scores
-from crimepatterns.forecasts.registry import CLASSIFIERS, OPTIONS, make_forecaster
-from crimepatterns.forecasts.stored_classifier import classifier_config
+from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
+from crimepatterns.forecasts.stored_learner import learner_config
 from crimepatterns.reports.model_card import model_card
 from crimepatterns.store.digests import incidents_digest
-from crimepatterns.store.layout import slug
+from crimepatterns.store.layout import Layout, slug
 from crimepatterns.store.models import save_model
+from crimepatterns.store.studies import open_studies, write_tuned
 from crimepatterns.version import __version__
 from crimepatterns.visuals.importance import importance_figure
 
@@ -34,6 +36,10 @@ __all__ = ["train"]
 _HELD_OUT_ORIGINS = 13
 _REPEATS = 5
 _FEW_MODELS = 4
+_SCORES = {
+    "log_loss": "log loss of uncalibrated chances, nats; lower is better",
+    "poisson_deviance": "mean Poisson deviance of expected counts set to the right total; lower is better",
+}
 _LIBRARIES = ("scikit-learn", "skops", "numpy", "scipy", "pandas")
 
 
@@ -41,7 +47,9 @@ def train(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
     """Tune, measure and fit every learner of the settings for every category, and store it below ``models/``.
 
     Settings are tuned and metrics measured on folds in time inside the fit span, which ends before the first origin on
-    which models are chosen. The stored model is then fitted with these settings on everything up to the last day.
+    which models are chosen. The stored model is then fitted with these settings on everything up to the last day. With
+    ``forecast.tuning.method: optuna`` settings are searched, and what was found is kept below
+    ``results/<city>/tuning`` for evaluation.
 
     Parameters
     ----------
@@ -58,17 +66,19 @@ def train(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
     MissingInputError
         If cleaning has not run, or the data are too short to learn from and to judge.
     """
-    names = [name for name in settings.forecast.models if name in CLASSIFIERS]
+    names = [name for name in settings.forecast.models if name in LEARNERS]
     trained: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     outputs: list[str] = []
+    tuned: dict[str, dict[str, Any]] = {}
     city = City(settings)
     fit_end = city.spans[0].fit_end  # Data that are too short are told before any worker starts.
     pairs = [(category, name) for category in city.targets for name in names]
     with open_executor(settings.execution, workers=settings.workers) as executor:
         # A few models would leave workers idle: their tuning is spread out instead.
         apart = len(pairs) >= min(executor.workers, _FEW_MODELS)
-        work = _Work(city, executor=None if apart else executor)
+        search = _search(settings, len(pairs)) if pairs and settings.forecast.tuning.method == "optuna" else None
+        work = _Work(city, executor=None if apart else executor, search=search)
         learn = partial(_learn, work)
         progress("Training models", 0, len(pairs))
         for pair, learned in zip(pairs, executor.map(learn, pairs) if apart else map(learn, pairs), strict=True):
@@ -79,7 +89,11 @@ def train(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
                 folder, metrics = _store(work, pair, title, learned)
                 trained[title] = {"version": folder.name, **metrics["held_out"]}
                 outputs.append(str(folder.relative_to(settings.root)))
+                tuned.setdefault(pair[1], {})[pair[0]] = learned.fitted.facts["settings"]
             progress("Training models", len(trained) + len(skipped), len(pairs))
+    if search is not None:
+        write_tuned(city.layout.tuning, tuned, facts={"fit_end": fit_end.isoformat()})
+        outputs.append(str(city.layout.tuning.relative_to(settings.root)))
     return {
         "models": trained,
         "not_trained": skipped,
@@ -95,6 +109,7 @@ class _Work:
 
     city: City
     executor: Executor | None = None
+    search: OptunaSearch | None = None
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @cached_property
@@ -114,11 +129,11 @@ class _Work:
         origins = min(_HELD_OUT_ORIGINS, max(1, periods // 4))
         return rolling(start, self.fit_end, horizon_days=horizon, origins=origins)
 
-    def forecaster(self, name: str, chosen: Mapping[str, Any] | None = None) -> ClassifierForecaster:
+    def forecaster(self, name: str, chosen: Mapping[str, Any] | None = None) -> LearnedForecaster:
         forecast = self.city.settings.forecast
         options = {key: getattr(forecast, key) for key in OPTIONS if hasattr(forecast, key)}
-        made = make_forecaster(name, executor=self.executor, settings=chosen, **options)
-        return cast("ClassifierForecaster", made)
+        made = make_forecaster(name, executor=self.executor, search=self.search, settings=chosen, **options)
+        return cast("LearnedForecaster", made)
 
     def rng(self, *purpose: str) -> np.random.Generator:
         return np.random.default_rng([self.city.settings.forecast.seed, zlib.crc32("/".join(purpose).encode())])
@@ -129,8 +144,24 @@ class _Learned:
     """A model that is not stored yet: measured on periods it had not seen, then fitted on everything."""
 
     held: HeldOut
-    fitted: FittedClassifier
+    fitted: FittedLearner
     importance: pd.DataFrame
+
+
+def _search(settings: Settings, pairs: int) -> OptunaSearch:
+    """Share the minutes among the models."""
+    wanted = settings.forecast.tuning
+    spaces = {
+        learner: {key: Range(**drawn) if isinstance(drawn, dict) else tuple(drawn) for key, drawn in space.items()}
+        for learner, space in wanted.space.items()
+    }
+    return OptunaSearch(
+        spaces,
+        minutes=wanted.minutes / pairs,
+        trials=wanted.trials,
+        storage=open_studies(Layout(settings.root, settings.city).tuning),
+        seed=settings.forecast.seed,
+    )
 
 
 def _learn(work: _Work, pair: tuple[str, str]) -> _Learned | str:
@@ -145,7 +176,7 @@ def _learn(work: _Work, pair: tuple[str, str]) -> _Learned | str:
     chosen = dict(tuning.settings) if tuning is not None else None
     history = archive.at(archive.end, target=category)
     fitted = work.forecaster(name, chosen).fit(history, rng=work.rng(category, name, "fit"))
-    if not isinstance(fitted, FittedClassifier):
+    if not isinstance(fitted, FittedLearner):
         return "too few incidents to learn from"
     importance = permutation_importance(held, repeats=_REPEATS, rng=work.rng(category, name, "importance"))
     return _Learned(held, fitted, importance)
@@ -192,7 +223,7 @@ def _metrics(held: HeldOut, importance: pd.DataFrame) -> dict[str, Any]:
             "count_eb": probability_scores(held.reference, held.outcome),
         },
         "time_cross_validation": {
-            "score": "log loss of uncalibrated chances, nats; lower is better",
+            "score": _SCORES.get("log_loss" if tuning is None else tuning.score),
             "folds": [] if tuning is None else [list(block) for block in tuning.folds],
             "candidates": tried,
         },
@@ -200,10 +231,10 @@ def _metrics(held: HeldOut, importance: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _config(work: _Work, fitted: FittedClassifier) -> dict[str, Any]:
+def _config(work: _Work, fitted: FittedLearner) -> dict[str, Any]:
     settings = work.city.settings
     return {
-        **classifier_config(fitted),
+        **learner_config(fitted),
         "city": settings.city,
         "horizon_days": settings.forecast.horizon_days,
         "context_digest": None if work.city.covariates is None else work.city.covariates.digest,

@@ -26,7 +26,7 @@ from crimepatterns.features.design import Design
 from crimepatterns.features.rows import Rows
 from crimepatterns.forecasts.random_forest import RANDOM_FOREST_CANDIDATES, build_random_forest
 from crimepatterns.forecasts.registry import BASELINES, make_forecaster
-from crimepatterns.forecasts.stored_classifier import restore_classifier
+from crimepatterns.forecasts.stored_learner import restore_learner
 from crimepatterns.forecasts.tuning import tune
 from crimepatterns.model_training import train
 from crimepatterns.store.cell_counts import count_cells
@@ -154,7 +154,7 @@ def test_training(cleaned):
             folder = settings.root / "models" / name / facts["version"]
             model = load_model(folder)
             archive = City(settings).archive
-            fitted = restore_classifier(model.pipeline, model.config)
+            fitted = restore_learner(model.pipeline, model.config)
             chance = fitted.chance(fitted.features(archive.at(archive.end, target="theft")))
             found = (facts, (folder / "model_metrics.json").read_bytes(), chance.tobytes())
             assert stored.setdefault(name, found) == found, (kind, name)

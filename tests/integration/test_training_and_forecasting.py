@@ -15,8 +15,8 @@ from crimepatterns.data_processing import clean, ingest
 from crimepatterns.errors import ConfigError, ModelError, UntrustedModelError
 from crimepatterns.feature_engineering import build_features, count_panel, engineer_features
 from crimepatterns.forecasting import forecast
-from crimepatterns.forecasts.registry import CLASSIFIERS, FORECASTERS
-from crimepatterns.forecasts.stored_classifier import restore_classifier
+from crimepatterns.forecasts.registry import CLASSIFIERS, LEARNERS
+from crimepatterns.forecasts.stored_learner import restore_learner
 from crimepatterns.model_training import train
 from crimepatterns.store.layers import read_forecast, read_layer
 from crimepatterns.store.models import ARTEFACTS, find_version, load_model
@@ -31,7 +31,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict]:
         "workers": 1,
         "source": {"incidents": 4_000, "years": 1},
         "grid": {"cell_size_m": 500},
-        "forecast": {"categories": ["theft"], "tuning_candidates": 2, "tuning_folds": 1, "max_rows": 6_000},
+        "forecast": {
+            "categories": ["theft"],
+            "models": ["count", "count_eb", "shrunk_scales", *sorted(LEARNERS), "stack"],
+            "tuning_candidates": 2,
+            "tuning_folds": 1,
+            "max_rows": 6_000,
+            "stack_members": ["count_eb", "shrunk_scales", "kde"],
+        },
         "evaluation": {"select_origins": 6, "judge_origins": 6},
     }
     settings = load_settings(overrides=changes)
@@ -44,7 +51,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict]:
 def test_training_reports_scores_beside_the_shrunk_count(trained: tuple[Settings, dict]) -> None:
     settings, summary = trained
     json.dumps(summary)
-    assert set(summary["models"]) == {f"{settings.city}-theft-{name}" for name in CLASSIFIERS}
+    assert set(summary["models"]) == {f"{settings.city}-theft-{name}" for name in LEARNERS}
     for scores in summary["models"].values():
         assert scores["last_end"] <= summary["fit_end"] < summary["trained_until"]
         assert scores["model"]["roc_auc"] > 0.6
@@ -54,7 +61,7 @@ def test_training_reports_scores_beside_the_shrunk_count(trained: tuple[Settings
 
 def test_a_stored_version_is_whole_and_readable(trained: tuple[Settings, dict]) -> None:
     settings, _ = trained
-    for name in CLASSIFIERS:
+    for name in LEARNERS:
         folder = find_version(settings.root / "models", f"{settings.city}-theft-{name}")
         assert {path.name for path in folder.iterdir()} == {*ARTEFACTS, "manifest.json"}
         card = (folder / "model_card.md").read_text(encoding="utf-8")
@@ -75,17 +82,18 @@ def test_every_model_forecasts_and_the_stored_one_is_used(trained: tuple[Setting
     json.dumps(summary)
     city = City(settings)
     assert summary["champions"] == {"theft": "count_eb"}
-    for name in FORECASTERS:
+    for name in settings.forecast.models:
         made, facts = read_forecast(city.layout.forecasts / "theft" / f"{name}.parquet", city.area)
         assert made.model == name
         assert made.issued_at == city.archive.end == made.periods.start
         assert facts["data_digest"]
-        if name in CLASSIFIERS:
+        if name in LEARNERS:
             stored = load_model(find_version(city.layout.models, f"{settings.city}-theft-{name}"))
             assert facts["model_version"] == stored.version
             history = city.archive.at(city.archive.end, target="theft")
-            again = restore_classifier(stored.pipeline, stored.config).predict(history, made.periods)
+            again = restore_learner(stored.pipeline, stored.config).predict(history, made.periods)
             np.testing.assert_array_equal(again.mean, made.mean)
+        if name in CLASSIFIERS:
             chance = stored.pipeline.predict_proba(build_features(history))[:, 1]
             np.testing.assert_allclose(1 - np.exp(-made.mean[:, 0]), chance, atol=1e-9)
     champion, facts = read_forecast(city.layout.forecasts / "theft.parquet", city.area)

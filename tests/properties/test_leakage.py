@@ -26,6 +26,8 @@ QUICK = {
     "tuning_candidates": 0,
     "jobs": 1,
     "settings": None,
+    "stack_members": ("count_eb", "negative_binomial", "kde"),
+    "stack_folds": 4,
 }
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from crimepatterns.config.tuning import TuningSettings
 from crimepatterns.config.values import Model, Positive, PositiveInt, Share, expand_variables
 
 __all__ = [
@@ -142,6 +143,14 @@ class ForecastSettings(Model):
     max_rows: PositiveInt = 200_000
     tuning_candidates: Annotated[int, Field(ge=0)] = 4
     tuning_folds: PositiveInt = 3
+    tuning: TuningSettings = TuningSettings()
+    stack_members: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        "count_eb",
+        "shrunk_scales",
+        "negative_binomial",
+        "poisson_boosting",
+    )
+    stack_folds: PositiveInt = 8
     refit_every: PositiveInt = 13
     seed: int = 7
 

@@ -19,6 +19,7 @@ from crimepatterns.features.lags import RunningTotals, lag_features
 from crimepatterns.features.neighbours import first_ring, ring_sums, second_ring
 from crimepatterns.features.recency import recency_features
 from crimepatterns.features.rows import Rows
+from crimepatterns.features.shrunk import shrunk_count_feature
 from crimepatterns.features.surroundings import city_features, neighbourhood_features
 
 __all__ = ["Design", "design_matrix", "known_context", "predictor_categories"]
@@ -130,6 +131,8 @@ class Design:
         Other categories whose counts are used; one that the panel lacks counts as zero.
     covariates : Covariates, optional
         Facts about the cells; they become columns under their own names.
+    shape : float, optional
+        Adds the column ``shrunk_count``, made with this shape; see `shrunk_count_feature`.
 
     Raises
     ------
@@ -143,7 +146,13 @@ class Design:
     """
 
     def __init__(
-        self, panel: Panel, target: str, *, predictors: Sequence[str] = (), covariates: Covariates | None = None
+        self,
+        panel: Panel,
+        target: str,
+        *,
+        predictors: Sequence[str] = (),
+        covariates: Covariates | None = None,
+        shape: float | None = None,
     ) -> None:
         if covariates is not None:
             refuse_audit_columns(covariates.names, covariates.roles)
@@ -152,6 +161,7 @@ class Design:
         self._counts = panel.of(target)
         self._predictors = tuple(predictors)
         self._covariates = () if covariates is None else covariates.columns
+        self._shape = shape
         self.target = target
 
     @property
@@ -196,6 +206,7 @@ class Design:
             "cell_area_km2": self._grid.area_km2.astype(np.float32)[rows.cells],
             **calendar,
             **self._context(rows),
+            **self._shrunk(rows),
         }
         values = np.empty((len(rows), len(named)), dtype=np.float32, order="F")
         for column, feature in enumerate(named.values()):
@@ -220,6 +231,11 @@ class Design:
             return {}
         begin = self._panel.periods.edges[rows.periods]
         return {column.name: column.known(rows.cells, begin) for column in self._covariates}
+
+    def _shrunk(self, rows: Rows) -> dict[str, NDArray[np.float32]]:
+        if self._shape is None:
+            return {}
+        return {"shrunk_count": shrunk_count_feature(self._counts, self._grid.area_km2, rows, shape=self._shape)}
 
     def _calendar(self, rows: Rows, periods: Periods) -> dict[str, NDArray[np.float32]]:
         at = rows.periods if periods is self._panel.periods else np.zeros_like(rows.periods)

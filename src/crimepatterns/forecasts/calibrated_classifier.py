@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-__all__ = ["CalibratedClassifier", "expected_count", "fit_calibration", "log_rate"]
+__all__ = ["CalibratedClassifier", "expected_count", "fit_calibration", "fit_line", "log_rate"]
 
 _SMALLEST, _LARGEST = 1e-5, 1.0 - 1e-5
 _NEWTON_STEPS = 100
@@ -48,6 +48,10 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Say 1 where an incident is likelier than not, shape (n_rows,)."""
         return (self.predict_proba(features)[:, 1] > 0.5).astype(np.int64)
 
+    def expected(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """Tell the expected incidents, -log(1 - p), shape (n_rows,)."""
+        return expected_count(self.predict_proba(features)[:, 1])
+
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing left to fit."""
         return self.model is not None
@@ -80,7 +84,22 @@ def fit_calibration(raw: NDArray[np.floating], counts: NDArray[np.integer]) -> t
     -------
     intercept, slope : float
     """
-    predictor = log_rate(raw)
+    return fit_line(log_rate(raw), counts)
+
+
+def fit_line(predictor: NDArray[np.float64], counts: NDArray[np.integer]) -> tuple[float, float]:
+    """Fit log mean = intercept + slope * predictor to counts by Poisson regression, with the same weak prior.
+
+    Parameters
+    ----------
+    predictor : ndarray of float, shape (n_rows,)
+        Log of an expected count that was told before these counts were known.
+    counts : ndarray of int, shape (n_rows,)
+
+    Returns
+    -------
+    intercept, slope : float
+    """
     observed = np.asarray(counts, dtype=float)
     intercept, slope = 0.0, 1.0
     for _ in range(_NEWTON_STEPS):

@@ -7,7 +7,7 @@ rows in seconds where the exact form takes many minutes, with equal accuracy.
 from collections.abc import Mapping
 from typing import Any
 
-from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster
+from crimepatterns.forecasts.learned_forecaster import LearnedForecaster
 
 __all__ = ["GRADIENT_BOOSTING_CANDIDATES", "build_gradient_boosting", "gradient_boosting"]
 
@@ -25,14 +25,14 @@ GRADIENT_BOOSTING_CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
 """Settings that tuning tries; the first one is the default."""
 
 
-def gradient_boosting(**options: Any) -> ClassifierForecaster:
-    """Make the gradient boosting forecaster; options as in `ClassifierForecaster`.
+def gradient_boosting(**options: Any) -> LearnedForecaster:
+    """Make the gradient boosting forecaster; options as in `LearnedForecaster`.
 
     The chance of at least one incident in the next period is a sum of small trees on the log-odds scale, then
     calibrated; the expected count is -log(1 - p). Friedman 2001, https://doi.org/10.1214/aos/1013203451; Ke et al.
     2017 for the histogram form.
     """
-    return ClassifierForecaster(
+    return LearnedForecaster(
         name="gradient_boosting", build=build_gradient_boosting, candidates=GRADIENT_BOOSTING_CANDIDATES, **options
     )
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from crimepatterns.domain.folds import Fold
 from crimepatterns.domain.history import Archive
-from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster, FittedClassifier
+from crimepatterns.forecasts.learned_forecaster import FittedLearner, LearnedForecaster
 from crimepatterns.forecasts.probability_scores import log_loss
 from crimepatterns.forecasts.shrunk_count import ShrunkCount
 
@@ -18,21 +18,21 @@ __all__ = ["HeldOut", "hold_out", "permutation_importance"]
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Chances given to periods after those a classifier was fitted on.
+    """Chances given to periods after those a learner was fitted on.
 
     Parameters
     ----------
-    fitted : FittedClassifier
+    fitted : FittedLearner
     folds : tuple of Fold
     chance, reference : ndarray of float, shape (n_rows,)
-        Chance of at least one incident by the classifier, and by ``count_eb`` as 1 - exp(-mean).
+        Chance of at least one incident by the learner, and by ``count_eb`` as 1 - exp(-mean).
     outcome : ndarray of bool, shape (n_rows,)
     features : DataFrame, shape (n_sampled, n_features)
         Some of the rows, drawn at random.
     sampled_outcome : ndarray of bool, shape (n_sampled,)
     """
 
-    fitted: FittedClassifier
+    fitted: FittedLearner
     folds: tuple[Fold, ...] = field(repr=False)
     chance: NDArray[np.float64] = field(repr=False)
     reference: NDArray[np.float64] = field(repr=False)
@@ -44,7 +44,7 @@ class HeldOut:
 def hold_out(
     archive: Archive,
     folds: Sequence[Fold],
-    forecaster: ClassifierForecaster,
+    forecaster: LearnedForecaster,
     *,
     category: str,
     rng: np.random.Generator,
@@ -57,7 +57,7 @@ def hold_out(
     archive : Archive
     folds : sequence of Fold
         In time order; all inside the fit span.
-    forecaster : ClassifierForecaster
+    forecaster : LearnedForecaster
     category : str
     rng : numpy.random.Generator
     sample_rows : int
@@ -69,7 +69,7 @@ def hold_out(
         The reason, where there was too little to learn from.
     """
     fitted = forecaster.fit(archive.at(folds[0].cutoff, target=category), rng=rng)
-    if not isinstance(fitted, FittedClassifier):
+    if not isinstance(fitted, FittedLearner):
         return str(getattr(fitted, "reason", "too little to learn from"))
     each = max(1, min(len(archive.grid), -(-sample_rows // len(folds))))
     chances, references, outcomes, tables, kept = [], [], [], [], []

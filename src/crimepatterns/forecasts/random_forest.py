@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from crimepatterns.forecasts.classifier_forecaster import ClassifierForecaster
+from crimepatterns.forecasts.learned_forecaster import LearnedForecaster
 
 __all__ = ["RANDOM_FOREST_CANDIDATES", "build_random_forest", "random_forest"]
 
@@ -23,14 +23,14 @@ RANDOM_FOREST_CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
 """Settings that tuning tries; the first one is the default."""
 
 
-def random_forest(**options: Any) -> ClassifierForecaster:
-    """Make the random forest forecaster; options as in `ClassifierForecaster`.
+def random_forest(**options: Any) -> LearnedForecaster:
+    """Make the random forest forecaster; options as in `LearnedForecaster`.
 
     The chance of at least one incident in the next period is the mean of the trees' leaf shares, then calibrated; the
     expected count is -log(1 - p). Breiman 2001, https://doi.org/10.1023/A:1010933404324; for crime Wheeler &
     Steenbeek 2021, https://doi.org/10.1007/s10940-020-09457-7.
     """
-    return ClassifierForecaster(
+    return LearnedForecaster(
         name="random_forest", build=build_random_forest, candidates=RANDOM_FOREST_CANDIDATES, trial=_TRIAL, **options
     )
 

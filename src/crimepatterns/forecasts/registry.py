@@ -1,6 +1,6 @@
 """Every forecaster by name. A new one is a file of its own and one line here; the contract tests pick it up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -8,20 +8,38 @@ from crimepatterns.domain.protocols import Forecaster
 from crimepatterns.errors import ForecastError
 from crimepatterns.forecasts.baselines import Count, Kde, RecentCount
 from crimepatterns.forecasts.gradient_boosting import gradient_boosting
+from crimepatterns.forecasts.negative_binomial import NegativeBinomial
+from crimepatterns.forecasts.poisson_boosting import poisson_boosting
 from crimepatterns.forecasts.random_forest import random_forest
+from crimepatterns.forecasts.random_forest_regressor import random_forest_regressor
+from crimepatterns.forecasts.risk_terrain import RiskTerrain
 from crimepatterns.forecasts.seasonal import Seasonal
 from crimepatterns.forecasts.shrunk_count import ShrunkCount
+from crimepatterns.forecasts.shrunk_scales import ShrunkScales
+from crimepatterns.forecasts.stack import Stack
 
-__all__ = ["BASELINES", "CLASSIFIERS", "FORECASTERS", "OPTIONS", "make_forecaster"]
+__all__ = ["BASELINES", "CLASSIFIERS", "FORECASTERS", "LEARNERS", "OPTIONS", "STACK_MEMBERS", "make_forecaster"]
+
+STACK_MEMBERS: tuple[str, ...] = ("count_eb", "shrunk_scales", "negative_binomial", "poisson_boosting")
+"""What ``stack`` adds up where the settings do not say otherwise."""
 
 _LEARNING = (
     *("train_periods", "max_rows", "tuning_candidates", "tuning_folds", "recent_days"),
-    *("jobs", "executor", "settings"),
+    *("jobs", "executor", "settings", "search", "tuned"),
 )
 
 
 def _kde(*, kde_bandwidth_m: float = 250.0, **options: Any) -> Kde:
     return Kde(bandwidth_m=kde_bandwidth_m, **options)
+
+
+def _stack(*, stack_members: Sequence[str] = STACK_MEMBERS, **options: Any) -> Stack:
+    """Make the members by name, learners with their default settings, since tuning each again would take long."""
+    own = {"stack_folds": "folds"}
+    theirs = {key: value for key, value in options.items() if key not in {*own, "settings", "executor", "search"}}
+    theirs["tuning_candidates"] = 1
+    members = {name: make_forecaster(name, **theirs) for name in stack_members if name != Stack.name}
+    return Stack(members, **{own[key]: value for key, value in options.items() if key in own})
 
 
 _MAKERS: Mapping[str, tuple[Callable[..., Forecaster], tuple[str, ...]]] = MappingProxyType(
@@ -31,8 +49,14 @@ _MAKERS: Mapping[str, tuple[Callable[..., Forecaster], tuple[str, ...]]] = Mappi
         "count_eb": (ShrunkCount, ("recent_days",)),
         "kde": (_kde, ("recent_days", "kde_bandwidth_m")),
         "seasonal": (Seasonal, ("recent_days",)),
+        "shrunk_scales": (ShrunkScales, ("recent_days",)),
+        "negative_binomial": (NegativeBinomial, ("recent_days",)),
+        "risk_terrain": (RiskTerrain, ("train_periods", "recent_days")),
         "random_forest": (random_forest, _LEARNING),
+        "random_forest_regressor": (random_forest_regressor, _LEARNING),
         "gradient_boosting": (gradient_boosting, _LEARNING),
+        "poisson_boosting": (poisson_boosting, _LEARNING),
+        "stack": (_stack, ("stack_members", "stack_folds")),
     }
 )
 
@@ -42,13 +66,16 @@ FORECASTERS: Mapping[str, Callable[..., Forecaster]] = MappingProxyType(
 """Factory of each forecaster, from simple to complex."""
 
 CLASSIFIERS: frozenset[str] = frozenset({"random_forest", "gradient_boosting"})
-"""Forecasters that are trained, stored and judged as classifiers too."""
+"""Forecasters that learn the chance of an incident, and are judged as classifiers too."""
 
-BASELINES: frozenset[str] = frozenset(FORECASTERS) - CLASSIFIERS
+LEARNERS: frozenset[str] = CLASSIFIERS | {"random_forest_regressor", "poisson_boosting"}
+"""Forecasters that are trained and stored by `crimepatterns train`."""
+
+BASELINES: frozenset[str] = frozenset({"count", "recent_count", "count_eb", "kde", "seasonal"})
 """Forecasters that every other one is set beside; cheap enough to fit at each origin."""
 
 OPTIONS: frozenset[str] = frozenset(option for _, options in _MAKERS.values() for option in options)
-"""Every option some forecaster takes: settings under ``forecast``, and ``jobs``, ``executor`` and ``settings``."""
+"""Every option some forecaster takes: settings under ``forecast``, and what stages add."""
 
 
 def make_forecaster(name: str, **options: Any) -> Forecaster:
@@ -72,4 +99,5 @@ def make_forecaster(name: str, **options: Any) -> Forecaster:
     if unknown:
         raise ForecastError(f"Unknown forecaster options {unknown}: choose from {sorted(OPTIONS)}.")
     maker, accepted = _MAKERS[name]
-    return maker(**{key: value for key, value in options.items() if key in accepted})
+    # The stack hands on what its members use.
+    return maker(**{key: value for key, value in options.items() if name == Stack.name or key in accepted})

@@ -20,7 +20,11 @@ _KINDS = {
     "random_forest": "a random forest (scikit-learn RandomForestClassifier)",
     "gradient_boosting": "gradient boosting in its histogram form (scikit-learn HistGradientBoostingClassifier), "
     "the product's complex model",
+    "random_forest_regressor": "a random forest of log(1 + count) (scikit-learn RandomForestRegressor)",
+    "poisson_boosting": "gradient boosting of counts that corrects the shrunk count (scikit-learn "
+    "HistGradientBoostingRegressor with Poisson loss)",
 }
+_OF_COUNTS = frozenset({"random_forest_regressor", "poisson_boosting"})
 
 
 def model_card(
@@ -86,10 +90,19 @@ _LIMITS = """
 
 def _heading(title: str, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     kind = _KINDS.get(str(config["forecaster"]), str(config["forecaster"]))
+    if config["forecaster"] in _OF_COUNTS:
+        gives = (
+            f"the number of incidents to expect within {config['horizon_days']} days; the chance of at least one is "
+            "1 - exp(-number)."
+        )
+    else:
+        gives = (
+            f"its chance of at least one incident within {config['horizon_days']} days; the expected number is "
+            "-log(1 - chance)."
+        )
     return (
         f"# {title}: {config['category']}, {config['forecaster']}\n\n"
-        f"Version {manifest['version']}. This is {kind}. It gives each cell its chance of at least one incident "
-        f"within {config['horizon_days']} days; the expected number is -log(1 - chance)."
+        f"Version {manifest['version']}. This is {kind}. It gives each cell {gives}"
     )
 
 

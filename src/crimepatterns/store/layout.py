@@ -83,6 +83,11 @@ class Layout:
         return self.results / "evaluation"
 
     @property
+    def tuning(self) -> Path:
+        """Searches for learners' settings, ``studies.sqlite``, and what they found, ``settings.json``."""
+        return self.results / "tuning"
+
+    @property
     def plan(self) -> Path:
         """Patrol plan as CSV, GeoJSON and printable page."""
         return self.results / "plan"

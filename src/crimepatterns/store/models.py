@@ -26,6 +26,7 @@ __all__ = ["ARTEFACTS", "TRUSTED_TYPES", "StoredModel", "export_joblib", "find_v
 TRUSTED_TYPES: frozenset[str] = frozenset(
     {
         "crimepatterns.forecasts.calibrated_classifier.CalibratedClassifier",
+        "crimepatterns.forecasts.calibrated_counts.CalibratedCounts",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.tree._tree.Tree",
     }

@@ -1,4 +1,4 @@
-"""What must be kept beside a classifier's pipeline to forecast with it again."""
+"""What must be kept beside a learner's pipeline to forecast with it again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import pandas as pd
 
 from crimepatterns.errors import ForecastError
-from crimepatterns.forecasts.classifier_forecaster import FittedClassifier
+from crimepatterns.forecasts.learned_forecaster import FittedLearner
 
-__all__ = ["classifier_config", "restore_classifier"]
+__all__ = ["learner_config", "restore_learner"]
 
 
-def classifier_config(fitted: FittedClassifier) -> dict[str, Any]:
-    """Describe a fitted classifier by plain values; `restore_classifier` reads them back."""
+def learner_config(fitted: FittedLearner) -> dict[str, Any]:
+    """Describe a fitted learner by plain values; `restore_learner` reads them back."""
     calibrated = fitted.pipeline[-1]
     return {
         "forecaster": fitted.name,
@@ -26,7 +26,7 @@ def classifier_config(fitted: FittedClassifier) -> dict[str, Any]:
     }
 
 
-def restore_classifier(pipeline: Any, config: Mapping[str, Any]) -> FittedClassifier:
+def restore_learner(pipeline: Any, config: Mapping[str, Any]) -> FittedLearner:
     """Join a stored pipeline and its config to a forecaster.
 
     Raises
@@ -35,7 +35,7 @@ def restore_classifier(pipeline: Any, config: Mapping[str, Any]) -> FittedClassi
         If the config lacks what is needed.
     """
     try:
-        return FittedClassifier(
+        return FittedLearner(
             name=config["forecaster"],
             pipeline=pipeline,
             predictors=tuple(config["predictors"]),

@@ -1,4 +1,4 @@
-"""How a classifier becomes a forecaster: learn from past periods, calibrate on later ones, tell expected counts."""
+"""How a learner becomes a forecaster: learn from past periods, calibrate on later ones, tell expected counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,12 +16,14 @@ from crimepatterns.domain.protocols import Executor, FittedForecaster
 from crimepatterns.errors import ForecastError
 from crimepatterns.features.design import Design, known_context, predictor_categories
 from crimepatterns.features.rows import Rows
+from crimepatterns.forecasts.learning_task import ChanceTask, LearningTask
+from crimepatterns.forecasts.optuna_search import OptunaSearch
 from crimepatterns.forecasts.predictive import forecast_from_mean, period_lengths
-from crimepatterns.forecasts.shrunk_count import ShrunkCount
+from crimepatterns.forecasts.shrunk_count import ShrunkCount, gamma_shape
 from crimepatterns.forecasts.threads import one_thread
 from crimepatterns.forecasts.tuning import Build, Tuning, tune
 
-__all__ = ["ClassifierForecaster", "FittedClassifier"]
+__all__ = ["FittedLearner", "LearnedForecaster", "StandIn"]
 
 _FEWEST_TARGETS = 3
 _FEWEST_POSITIVES = 10
@@ -30,8 +32,8 @@ _CALIBRATION_ROWS = 80_000
 
 
 @dataclass(frozen=True, eq=False)
-class ClassifierForecaster:
-    """Learn the chance of at least one incident per cell and period from lagged, neighbour and calendar features.
+class LearnedForecaster:
+    """Learn the chance or the number of incidents per cell and period from lagged, neighbour and calendar features.
 
     The last `train_periods` target periods are learned from; of these the last fifth is kept apart, in time, to
     calibrate. Above `max_rows` rows are drawn at random without regard to the outcome, so that chances stay right.
@@ -41,7 +43,7 @@ class ClassifierForecaster:
     ----------
     name : str
     build : callable
-        ``build(settings, rows=..., seed=..., jobs=...)`` makes an unfitted classifier.
+        ``build(settings, rows=..., seed=..., jobs=...)`` makes an unfitted model.
     candidates : sequence of mapping
         Settings for tuning; the first is the default.
     trial : mapping
@@ -54,9 +56,15 @@ class ClassifierForecaster:
     tuning_folds : int
     recent_days : int
         For the stand-in.
+    task : LearningTask
+        What is learned: chances, as a rule.
     jobs : int
         Threads of one fit of the random forest. Cores are better used by fits that run apart: threads of scikit-learn
         1.9 also overwrite each other's warning filters, which are the process's.
+    search : OptunaSearch, optional
+        Searches settings where it has a space for this learner, instead of trying the candidates.
+    tuned : mapping
+        Settings found earlier, by learner and category; taken where there are no fixed ones.
     executor : Executor, optional
         Runs the candidates of tuning apart; leave it out where whole fits are run apart.
     """
@@ -71,7 +79,10 @@ class ClassifierForecaster:
     tuning_candidates: int = 4
     tuning_folds: int = 3
     recent_days: int = 90
+    task: LearningTask = field(default_factory=ChanceTask)
     jobs: int = 1
+    search: OptunaSearch | None = None
+    tuned: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     executor: Executor | None = field(default=None, repr=False)
 
     def fit(self, history: History, *, rng: np.random.Generator) -> FittedForecaster:
@@ -86,21 +97,23 @@ class ClassifierForecaster:
         if np.count_nonzero(history.counts[:, first:split]) < _FEWEST_POSITIVES:
             return self._stand_in(history, rng, "too few incidents to learn from")
         predictors, context = predictor_categories(history), known_context(history, first)
-        design = Design(history.panel, history.target, predictors=predictors, covariates=context)
+        shape = None if self.task.offset is None else _shape(history, split)
+        design = Design(history.panel, history.target, predictors=predictors, covariates=context, shape=shape)
         rows = Rows.sample(len(history.grid), first, split, limit=self.max_rows, rng=rng)
-        features, outcome = design.rows(rows), design.outcomes(rows) > 0
-        if outcome.all() or not outcome.any():
-            return self._stand_in(history, rng, "every cell has the same outcome in every period")
-        tuning = self._tune(features, outcome, rows.periods, rng)
+        features, counts = design.rows(rows), design.outcomes(rows)
+        nothing = self.task.nothing_to_learn(counts)
+        if nothing:
+            return self._stand_in(history, rng, nothing)
+        tuning = self._tune(features, counts, rows.periods, history.target, rng)
         model = self.build(tuning.settings, rows=len(rows), seed=int(rng.integers(2**31 - 1)), jobs=self.jobs)
         with one_thread():
-            model.fit(features, outcome.astype(np.int64))
+            self.task.fit(model, features, counts)
         if hasattr(model, "n_jobs"):
             # Threads add up trees in whatever order they finish; one thread gives the same bits every time.
             model.n_jobs = 1
         later = Rows.sample(len(history.grid), split, last, limit=_CALIBRATION_ROWS, rng=rng)
-        pipeline = _pipeline(model, design, later, list(features.columns))
-        return FittedClassifier(
+        pipeline = _pipeline(self.task, model, design, later, list(features.columns))
+        return FittedLearner(
             name=self.name,
             pipeline=pipeline,
             predictors=predictors,
@@ -114,46 +127,48 @@ class ClassifierForecaster:
                 "rows": len(rows),
                 "trained_until": history.panel.periods.end.isoformat(),
                 **({} if context is None else {"context": list(context.names)}),
+                **({} if shape is None else {"gamma_shape": shape}),
             },
         )
 
     def _tune(
         self,
         features: pd.DataFrame,
-        outcome: NDArray[np.bool_],
+        counts: NDArray[np.int32],
         periods: NDArray[np.int64],
+        target: str,
         rng: np.random.Generator,
     ) -> Tuning:
-        tried = list(self.candidates[: max(1, self.tuning_candidates)]) if self.settings is None else [self.settings]
-        return tune(
-            features,
-            outcome,
-            periods,
-            build=self.build,
-            candidates=tried,
-            trial=self.trial,
-            folds=self.tuning_folds,
-            rng=rng,
-            jobs=self.jobs,
-            max_rows=max(1_000, self.max_rows // 8),
-            executor=self.executor,
-        )
+        fixed = self.tuned.get(self.name, {}).get(target) if self.settings is None else self.settings
+        tried = list(self.candidates[: max(1, self.tuning_candidates)]) if fixed is None else [fixed]
+        common: dict[str, Any] = {
+            "build": self.build,
+            "task": self.task,
+            "candidates": tried,
+            "trial": self.trial,
+            "folds": self.tuning_folds,
+            "rng": rng,
+            "max_rows": max(1_000, self.max_rows // 8),
+        }
+        if fixed is None and self.search is not None and self.name in self.search.spaces:
+            return self.search.tune(features, counts, periods, name=self.name, target=target, **common)
+        return tune(features, counts, periods, jobs=self.jobs, executor=self.executor, **common)
 
     def _stand_in(self, history: History, rng: np.random.Generator, reason: str) -> FittedForecaster:
         fitted = ShrunkCount(recent_days=self.recent_days).fit(history, rng=rng)
-        return _StandIn(self.name, fitted, f"{reason}: count_eb instead")
+        return StandIn(self.name, fitted, f"{reason}: count_eb instead")
 
 
 @dataclass(frozen=True, eq=False)
-class FittedClassifier:
-    """A trained classifier that forecasts; it holds trees and numbers, no incidents.
+class FittedLearner:
+    """A trained learner that forecasts; it holds trees and numbers, no incidents.
 
     Parameters
     ----------
     name : str
     pipeline : sklearn Pipeline
         From a DataFrame with the named features to the calibrated chance of at least one incident; its last step
-        holds the bare trained model.
+        holds the bare trained model and tells expected counts.
     predictors : tuple of str
         Other categories whose counts it needs.
     target : str
@@ -175,7 +190,7 @@ class FittedClassifier:
 
     @property
     def model(self) -> Any:
-        """The bare trained classifier."""
+        """The bare trained model."""
         return self.pipeline[-1].model
 
     def chance(self, features: pd.DataFrame) -> NDArray[np.float64]:
@@ -183,6 +198,12 @@ class FittedClassifier:
         with one_thread():
             chance: NDArray[np.float64] = self.pipeline.predict_proba(features)[:, 1]
         return chance
+
+    def expected(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """Calibrated expected incidents per row of features, shape (n_rows,)."""
+        with one_thread():
+            expected: NDArray[np.float64] = self.pipeline[-1].expected(self.pipeline[:-1].transform(features))
+        return expected
 
     def features(self, history: History, periods: Periods | None = None) -> pd.DataFrame:
         """Describe every cell for the next period, as this model was taught to see it.
@@ -202,8 +223,6 @@ class FittedClassifier:
         ForecastError
             If the history is of another category, ends before the model was trained, or lacks its context.
         """
-        from crimepatterns.forecasts.calibrated_classifier import expected_count
-
         if history.target != self.target:
             raise ForecastError(f"{self.name} was trained on {self.target!r}, not on {history.target!r}.")
         if history.cutoff < self.trained_until:
@@ -216,7 +235,7 @@ class FittedClassifier:
         mean = np.empty((len(history.grid), len(periods)))
         for i in range(len(periods)):
             one = Periods(periods.edges[i : i + 2])
-            mean[:, i] = expected_count(self.chance(design.next_period(one))) * lengths[i]
+            mean[:, i] = self.expected(design.next_period(one)) * lengths[i]
         return forecast_from_mean(history, periods, mean, model=self.name, parameters=dict(self.facts))
 
     def _design(self, history: History) -> Design:
@@ -229,37 +248,59 @@ class FittedClassifier:
                 f"{self.name} was trained with the context {missing}, which is not there: train it anew."
             )
         context = None if found is None else found.of(needed)
-        return Design(history.panel, history.target, predictors=self.predictors, covariates=context)
+        shape = self.facts.get("gamma_shape")
+        return Design(
+            history.panel,
+            history.target,
+            predictors=self.predictors,
+            covariates=context,
+            shape=float(shape) if isinstance(shape, int | float) else None,
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class _StandIn:
-    """The shrunk count under a learner's name, where there was too little to learn from."""
+class StandIn:
+    """Another forecast under a forecaster's name, where there was too little to learn from.
+
+    Parameters
+    ----------
+    name : str
+        Of the forecaster whose place it takes.
+    inner : FittedForecaster
+    reason : str
+        Told as the ``fallback`` of each forecast.
+    """
 
     name: str
     inner: FittedForecaster
     reason: str
 
     def predict(self, history: History, periods: Periods) -> Forecast:
+        """Forecast and say why."""
         forecast = self.inner.predict(history, periods)
         parameters = MappingProxyType({**forecast.parameters, "fallback": self.reason})
         return replace(forecast, model=self.name, parameters=parameters)
 
 
-def _pipeline(model: Any, design: Design, later: Rows, columns: list[str]) -> Any:
+def _shape(history: History, last: int) -> float:
+    """Shape of the gamma distribution of rates over cells, from the periods before `last`."""
+    area = history.grid.area_km2
+    return gamma_shape(history.counts[:, :last].sum(axis=1, dtype=np.int64), last * area / area.mean())
+
+
+def _pipeline(task: LearningTask, model: Any, design: Design, later: Rows, columns: list[str]) -> Any:
     """Join choosing columns, model and calibration; the calibration is fitted on later periods than the model."""
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
-    from crimepatterns.forecasts.calibrated_classifier import CalibratedClassifier, fit_calibration
+    from crimepatterns.forecasts.calibrated_classifier import fit_line
 
     features = design.rows(later)
     with one_thread():
-        raw = model.predict_proba(features)[:, 1]
-    intercept, slope = fit_calibration(raw, design.outcomes(later))
+        raw = task.log_rate(model, features)
+    intercept, slope = fit_line(raw, design.outcomes(later))
     choose = ColumnTransformer(
         [("features", "passthrough", columns)], remainder="drop", verbose_feature_names_out=False
     ).set_output(transform="pandas")
     choose.fit(features)
-    calibrated = CalibratedClassifier(model, intercept, slope).fit(features, np.zeros(0))
-    return Pipeline([("choose_features", choose), ("calibrated_model", calibrated)])
+    return Pipeline([("choose_features", choose), ("calibrated_model", task.calibrated(model, intercept, slope))])
