@@ -282,6 +282,20 @@ def test_an_erased_record_is_gone_from_unfinished_pulls_too(live: LiveCity, monk
         assert all(RECORDS[4]["case_number"] not in column.to_pylist() for column in texts)
 
 
+def test_a_feed_cannot_bring_an_erased_record_back(live: LiveCity) -> None:
+    live.run()
+    name = RECORDS[4]["case_number"]
+    assert name in live.incidents
+    assert forget(live.settings, [name])["erased_rows"] == 1
+    live.dataset.later(days=1)
+    live.dataset.change("case_number", name, offense="ARSON")
+    live.dataset.change("case_number", RECORDS[5]["case_number"], offense="ARSON")
+    live.run()
+    assert name not in live.incidents
+    assert live.incidents[RECORDS[5]["case_number"]] == "arson"
+    assert name not in (live.folder / "data/raw/live/.forgotten.json").read_text()
+
+
 def test_layers_of_a_service_are_one_city(fault_server: FaultServer, tmp_path: Path) -> None:
     service = ArcgisService(fault_server)
     rows = layer_records(RECORDS[:600])

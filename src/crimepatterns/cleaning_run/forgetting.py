@@ -23,8 +23,9 @@ __all__ = ["forget"]
 def forget(settings: Settings, ids: Sequence[str]) -> dict[str, Any]:
     """Erase records from raw copies, cleaned incidents and rejected rows; the manifest keeps only their number.
 
-    Rows that are equal to an erased one go with it. The publisher's own file is not touched: where it still holds
-    the record, a changed version of it brings the record back at the next ingest.
+    Rows that are equal to an erased one go with it. A feed cannot bring the record back: digests of the ids are kept.
+    The publisher's own file is not touched: where it still holds the record, a changed version of the file brings it
+    back at the next ingest.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ def forget(settings: Settings, ids: Sequence[str]) -> dict[str, Any]:
         erased += _erase(settings, layout, store, entries, ids)
     # What an unfinished pull has fetched may hold it as well.
     discard_pending(store)
+    if any(entry.feed for entry in store.entries()):
+        store.forgotten.add(ids)
     snapshots = Snapshots(layout.processed)
     if erased and snapshots.current is not None:
         try:

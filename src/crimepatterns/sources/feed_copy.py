@@ -232,6 +232,8 @@ def _record(
     own = [entry for entry in entries if copy.owns(entry) or entry.withdraws]
     versions = [Version(store.path_of(entry), withdraws=entry.withdraws) for entry in own]
     keep = rows_to_keep(paths, versions, id_column=copy.feed.id_column, volatile=copy.volatile)
+    ids = [pq.read_table(path, columns=[copy.feed.id_column], partitioning=None).column(0) for path in paths]
+    keep = [mask & ~store.forgotten.among(page) for mask, page in zip(keep, ids, strict=True)]
     rows = int(sum(mask.sum() for mask in keep))
     if not rows:
         store.record(entries)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from crimepatterns.errors import ArtefactError, MissingInputError
 from crimepatterns.store.atomic import read_json, replacing, write_json
 from crimepatterns.store.digests import KnownDigests, sha256_file
+from crimepatterns.store.forgotten import Forgotten
 from crimepatterns.version import __version__
 
 __all__ = ["RawEntry", "RawStore", "copy_bytes", "file_digest", "read_column", "read_rows", "write_batches"]
@@ -93,6 +94,11 @@ class RawStore:
         """Digests of files that were copied."""
         # Hidden: what is known of the user's files is no result.
         return KnownDigests(self.folder / ".digests.json")
+
+    @property
+    def forgotten(self) -> Forgotten:
+        """Ids of records that were erased and must not come back from a feed."""
+        return Forgotten(self.folder / ".forgotten.json")
 
     @property
     def manifest(self) -> Path:
@@ -176,6 +182,7 @@ class RawStore:
 
         New copies are listed behind the earlier ones, in the order given: the order of arrival.
         """
+        self._clear_leftovers()
         fresh = {entry.file: replace(entry, current=True) for entry in entries}
         listed = [fresh.pop(old.file, replace(old, current=False)) for old in self.entries()]
         return self._save([*listed, *fresh.values()])
@@ -215,8 +222,9 @@ class RawStore:
 
     def _clear_leftovers(self) -> None:
         """Remove what a killed run left half-written."""
-        for stale in (self.folder / "files").glob(".*.part"):
-            stale.unlink(missing_ok=True)
+        for folder in (self.folder, self.folder / "files", self.folder / ".feeds"):
+            for stale in folder.glob(".*.part"):
+                stale.unlink(missing_ok=True)
 
 
 def copy_bytes(source: Path, target: Path) -> str:

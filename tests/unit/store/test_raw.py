@@ -58,11 +58,12 @@ def test_one_column_is_read_alone(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
-    store, _ = stored(tmp_path)
-    left = tmp_path / "raw" / "files" / ".x.csv.12345678.part"
-    left.write_text("half")
-    store.write("z.csv", lambda target: copy_bytes(tmp_path / "a.csv", target))
-    assert not left.exists()
+    store, made = stored(tmp_path)
+    left = [tmp_path / "raw" / name for name in ("files/.x.csv.12345678.part", ".MANIFEST.json.12345678.part")]
+    for path in left:
+        path.write_text("half")
+    store.record([made])
+    assert not any(path.exists() for path in left)
 
 
 def test_a_failed_copy_leaves_nothing(tmp_path: Path) -> None:
