@@ -16,6 +16,7 @@ __all__ = ["Circles", "CylinderLimits", "Strongest", "draw_circles", "log_likeli
 
 _Floats = NDArray[np.float64]
 
+_HALVINGS = 12
 _MOST_PAIRS = 60_000_000
 _BLOCK_CELLS = 1 << 17
 """Cells of the table of running sums that are worked on at once: they stay in the processor's cache."""
@@ -194,12 +195,15 @@ def strongest_cylinders(
     Notes
     -----
     A span is looked at in full only where the most incidents that a circle has in any span of that length would, at the
-    least that is expected in any, beat what was found before: nothing is missed.
+    least that is expected in any, beat what was found before: nothing is missed. Where only the strongest of all is
+    asked for and every span ends with the record, all spans of a ring are compared at once with the expectation at
+    which their count would just beat it.
     """
     count, columns = running.shape
     best = Strongest(np.zeros(count), *(np.zeros(count, dtype=np.int64) for _ in range(3)))
     search = _Search(best, circles, step_share, total, limits, every_centre)
     spans = [_span(columns, length, limits) for length in range(1, limits.max_days + 1)]
+    at_once = limits.prospective and not every_centre and columns == limits.max_days + 1
     for block in _blocks(count, columns):
         inside = np.zeros((block.stop - block.start, columns), dtype=np.int32)
         for k, ring in enumerate(circles.rings):
@@ -207,7 +211,9 @@ def strongest_cylinders(
             if added.nnz:
                 inside += added @ running
             rows = np.flatnonzero(circles.usable[k, block])
-            if rows.size:
+            if rows.size and at_once:
+                search.improve_any(inside, block.start, rows, k)
+            elif rows.size:
                 for begin, end in spans:
                     search.improve(inside, block.start, rows, k, begin, end)
     return best
@@ -253,6 +259,41 @@ class _Search:
         place, at = offset + rows[better], at[better]
         best.ratio[place], best.ring[place] = found[better], ring
         best.start[place], best.end[place] = at + begin.start, at + end.start
+
+    def improve_any(self, inside: NDArray[np.int32], offset: int, rows: NDArray[np.int64], ring: int) -> None:
+        """Compare all spans up to the last day in one ring of circles with the strongest of all found before."""
+        best, last = self.best, inside.shape[1] - 1
+        cases = inside[rows, last:] - inside[rows, :last]
+        # One level of expectation per circle, one share per span.
+        level = self.total * self.circles.share[ring, offset + rows]
+        mean = level[:, None] * (self.step_share[last] - self.step_share[:last])
+        beaten = _beating_expectation(int(cases.max(initial=0)), float(best.ratio.max()), self.total, self.limits)
+        row, day = np.nonzero(mean < beaten[cases])
+        if not row.size:
+            return
+        value = log_likelihood_ratio(cases[row, day], mean[row, day], self.total)
+        at = int(value.argmax())
+        place = offset + rows[row[at]]
+        if value[at] > best.ratio[place]:
+            best.ratio[place], best.ring[place] = value[at], ring
+            best.start[place], best.end[place] = day[at], last
+
+
+def _beating_expectation(most: int, ratio: float, total: float, limits: CylinderLimits) -> _Floats:
+    """Return for each count up to `most` the expectation below which its likelihood ratio exceeds `ratio`.
+
+    The ratio falls with the expectation, so that halving the interval finds where; a little more is allowed for
+    rounding, since what passes is looked at in full.
+    """
+    count = np.arange(most + 1, dtype=float)
+    low, high = np.zeros(most + 1), count.copy()
+    if ratio > 0:
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            more = log_likelihood_ratio(count, middle, total) > ratio
+            low, high = np.where(more, middle, low), np.where(more, high, middle)
+    high[: limits.min_cases] = 0.0
+    return high * (1.0 + 1e-9)
 
 
 def _span(columns: int, length: int, limits: CylinderLimits) -> tuple[slice, slice]:
