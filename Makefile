@@ -77,8 +77,9 @@ live-check: .make/environment ## Ask every known portal for ten records and chec
 	@$(BIN)/crimepatterns feeds check --presets
 
 .PHONY: validate
-validate: .make/environment ## Long statistical validations: size of the significance tests (minutes)
-	@$(BIN)/python -m pytest -n 2 -m slow tests/unit
+validate: .make/environment ## Rejection rate and power of every significance test on 1,000 small cities (minutes)
+	@$(BIN)/python benchmarks/validation/validate.py
+	@$(BIN)/python -m pytest -n 2 -m slow tests/unit/quality/test_validation.py
 
 .PHONY: docs
 docs: .make/environment ## Build the documentation; a warning is an error

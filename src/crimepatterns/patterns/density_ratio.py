@@ -20,6 +20,12 @@ _Points = Incidents | tuple[ArrayLike, ArrayLike]
 _ROUGHNESS = {"gaussian": 1.0 / (4.0 * np.pi), "quartic": 9.0 / (5.0 * np.pi)}
 """Integral of the squared kernel of bandwidth 1."""
 
+_SQUARED = {"gaussian": np.sqrt(1.0 / 2.0), "quartic": np.sqrt(2.0 / 3.0)}
+"""Bandwidth of a kernel as wide as the squared one of bandwidth 1: exact for the gaussian, of equal variance else."""
+
+_LEAST_COVER = 0.05
+"""Least share of a kernel inside the area that is reckoned with."""
+
 
 @dataclass(frozen=True, eq=False)
 class DensityRatio:
@@ -90,9 +96,13 @@ def density_ratio(
 
     Notes
     -----
-    Where a density f (per square metre) of n points of equal weight is locally even, its estimate has the relative
-    variance R / (h^2 f), R being the integral of the squared kernel: as if ``h^2 f / R`` points were counted. The log
-    ratio of these numbers, half a point added to each, is taken as normal with the sum of both relative variances.
+    A density f rests on as many points as have its relative variance: ``h^2 f / R`` on even ground, R being the
+    integral of the squared kernel, and ``(sum K)^2 / sum K^2`` in general, which is less where points crowd and at
+    the boundary. The sum of squared kernels is, but for a factor, a density with a narrower kernel; that of the
+    denominator is taken, since under the null hypothesis both crowd at the same places. Given both numbers of points
+    together, that of the incidents is binomial under the null; its tails, continued to broken numbers with half a
+    point on either side, give p. The interval is that of the log ratio, taken as normal with the sum of both relative
+    variances.
 
     References
     ----------
@@ -116,12 +126,14 @@ def density_ratio(
     least = floor / _per_share(base, base_points)
     ratio = top / np.where(supported, base, least)
     # Half a point on either side keeps the logarithm finite where nothing happened.
-    expected = np.where(supported, base, least) * _per_share(top, top_points)
-    shift = np.log((top_points + 0.5) / (expected + 0.5))
-    error = np.sqrt(1.0 / (top_points + 0.5) + 1.0 / (np.maximum(base_points, floor) + 0.5))
+    apart = _apart(lower, denominator, grid, wide, kernel, denominator_weights, edge_correction=edge_correction)
+    expected = np.where(supported, base, least) * _per_share(top, top_points) * apart + 0.5
+    seen, beside = top_points * apart + 0.5, np.maximum(base_points, floor) * apart + 0.5
+    shift, error = np.log(seen / expected), np.sqrt(1.0 / seen + 1.0 / beside)
     reach = float(special.ndtri((1.0 + level) / 2.0))
     z = shift / error
-    p = np.where(supported, np.minimum(2.0 * special.ndtr(-np.abs(z)), 1.0), 1.0)
+    more = special.betainc(seen, beside, (expected - 0.5) / (expected + beside - 1.0))
+    p = np.where(supported, np.minimum(2.0 * np.minimum(more, 1.0 - more), 1.0), 1.0)
     q = np.ones(len(grid))
     q[supported] = false_discovery_rate(p[supported])
     found = discoveries(q, fdr=fdr)
@@ -132,7 +144,7 @@ def density_ratio(
         unit="times the mean ratio",
         p_values=p,
         q_values=q,
-        null="incidents are spread as the denominator is (normal approximation to the log ratio)",
+        null="incidents are spread as the denominator is (binomial approximation to two sums of kernels)",
         times_expected=ratio,
         parameters=MappingProxyType(
             {
@@ -157,6 +169,48 @@ def _share_and_points(
         mass = np.asarray(weights, dtype=float)
         points = points * mass.sum() / (mass @ mass)
     return surface.values / total, points
+
+
+def _apart(
+    lower: Surface,
+    points: _Points,
+    grid: Grid,
+    bandwidth_m: float,
+    kernel: Kernel,
+    weights: ArrayLike | None,
+    *,
+    edge_correction: bool,
+) -> NDArray[np.float64]:
+    """Return the share of its points that each value rests on, compared with even ground far from the boundary.
+
+    Less where points crowd, and near the boundary, whose correction gives the same weight to fewer points.
+    """
+    cell_m = float(str(lower.parameters["cell_size_m"])) + 1e-3  # printed rounded
+    x, y = _coordinates(points)
+    mass = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=float)
+    inside = np.isfinite(x) & np.isfinite(y)
+    inside[inside] = grid.assign(x[inside], y[inside])[1]
+    x, y, mass = x[inside], y[inside], mass[inside]
+    corrected = mass
+    if edge_correction:
+        ground = kernel_density(
+            tuple(grid.centres.T), grid, bandwidth_m=bandwidth_m, kernel=kernel, weights=grid.area_km2,
+            edge_correction=False,
+        )  # fmt: skip
+        corrected = mass / np.clip(ground.values[grid.assign(x, y)[0]], _LEAST_COVER, 1.0)
+    squared = kernel_density(
+        (x, y), grid, bandwidth_m=max(_SQUARED[kernel] * bandwidth_m, cell_m), kernel=kernel, weights=corrected**2,
+        edge_correction=False,
+    )  # fmt: skip
+    level = lower.values * float(mass @ mass / mass.sum())
+    return np.minimum(np.divide(level, squared.values, out=np.ones(len(grid)), where=squared.values > 0), 1.0)
+
+
+def _coordinates(points: _Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if isinstance(points, Incidents):
+        points = (points.table["x"], points.table["y"])
+    x, y = (np.asarray(axis, dtype=float) for axis in points)
+    return x, y
 
 
 def _per_share(share: NDArray[np.float64], points: NDArray[np.float64]) -> float:

@@ -86,8 +86,12 @@ def against_usual(
     Notes
     -----
     Usual are the 8 weeks before the last 7 days, the 6 periods before the last 28 days, and the same days of up to 5
-    earlier years. For up to 30 incidents in all p is that of the e-test (Krishnamoorthy and Thomson 2004), otherwise of
-    `usual_z`. A percentage is not given: 3 against 2 is 50 % more and means nothing.
+    earlier years. p is that of `usual_z`; for up to 30 incidents in all that of the e-test (Krishnamoorthy and Thomson
+    2004). Where counts are clumped, with a dispersion above 1, p comes from the t distribution, since the dispersion is
+    estimated, with half an incident taken off the difference, since clumped counts are skewed; and it is never smaller
+    than that of the e-test for few incidents. The dispersion is that of up to 26 past periods, for the year to date of
+    28 days each: a few earlier years would not tell it. A percentage is not given: 3 against 2 is 50 % more and means
+    nothing.
 
     References
     ----------
@@ -150,8 +154,9 @@ def _periods(first: pd.Timestamp, end: pd.Timestamp) -> list[tuple[str, list[Spa
         found.append((name, [spans[0], *known[:usual]], known))
     start = pd.Timestamp(year=(end - pd.Timedelta(days=1)).year, month=1, day=1, tz=end.tz)
     earlier = [(start - pd.DateOffset(years=k), end - pd.DateOffset(years=k)) for k in range(1, _MOST_YEARS + 1)]
-    known = [span for span in earlier if span[0] >= first]
-    found.append(("year to date", [(start, end), *known], known))
+    years = [span for span in earlier if span[0] >= first]
+    # Clumps of days and weeks raise the variance over the mean of long spans as they do that of 28 days.
+    found.append(("year to date", [(start, end), *years], known))
     return found
 
 
@@ -191,13 +196,15 @@ def _compare(
     if not m:
         return table.assign(usual=np.nan, z=np.nan, p_value=np.nan, q_value=np.nan, verdict="")[_COLUMNS]
     usual = before.mean(axis=0)
-    z = usual_z(recent, usual, m, _dispersion(past))
-    p = 2.0 * stats.norm.sf(np.abs(z))
-    small = recent + before.sum(axis=0) <= _SMALL
-    for k in np.flatnonzero(small).tolist():
-        p[k] = (
-            stats.poisson_means_test(int(recent[k]), 1, int(before[:, k].sum()), m).pvalue if _any(counts, k) else 1.0
-        )
+    dispersion = _dispersion(past)
+    z = usual_z(recent, usual, m, dispersion)
+    clumped = dispersion > 1
+    nearer = np.clip(usual, recent - 0.5, recent + 0.5)
+    careful = 2.0 * stats.t.sf(np.abs(usual_z(nearer, usual, m, dispersion)), max(len(past) - 1, 1))
+    p = np.where(clumped, careful, 2.0 * stats.norm.sf(np.abs(z)))
+    for k in np.flatnonzero(recent + before.sum(axis=0) <= _SMALL).tolist():
+        exact = _e_test(int(recent[k]), int(before[:, k].sum()), m)
+        p[k] = max(exact, p[k]) if clumped[k] else exact
     q = false_discovery_rate(np.minimum(p, 1.0))
     verdict = np.where(q > fdr, "as usual", np.where(recent > usual, "more", "fewer"))
     return table.assign(usual=usual, z=z, p_value=np.minimum(p, 1.0), q_value=q, verdict=verdict)[_COLUMNS]
@@ -206,8 +213,8 @@ def _compare(
 _COLUMNS = ["period", "area", "count", "usual", "past_periods", "z", "p_value", "q_value", "verdict"]
 
 
-def _any(counts: NDArray[np.float64], column: int) -> bool:
-    return bool(counts[:, column].any())
+def _e_test(recent: int, before: int, periods: int) -> float:
+    return float(stats.poisson_means_test(recent, 1, before, periods).pvalue) if recent + before else 1.0
 
 
 def _padded(array: NDArray[np.float64], width: int) -> NDArray[np.float64]:

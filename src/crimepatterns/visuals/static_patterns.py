@@ -186,8 +186,8 @@ def repeat_table(table: pd.DataFrame, *, city: str, facts: Mapping[str, Any]) ->
     grid = table.set_index(["distance", "days"])
     width, height = 1.15 * len(columns) + 1.3, 0.62 * len(rows) + 0.5
     caption = (
-        f"{facts['sentence']} Below each ratio the limits of what it can be by chance; bold and coloured: p at most "
-        f"0.05. Null hypothesis: {facts['null']}.{run_note(str(facts['run_date']))}"
+        f"{facts['sentence']} Below each ratio its interval; bold and coloured: p at most 0.05, with the many bands "
+        f"accounted for. Null hypothesis: {facts['null']}.{run_note(str(facts['run_date']))}"
     )
     with figure_style():
         frame = framed(
@@ -211,7 +211,8 @@ def repeat_table(table: pd.DataFrame, *, city: str, facts: Mapping[str, Any]) ->
 
 
 def _cell(axes: Any, x: int, y: int, row: pd.Series, shade: Normalize) -> None:
-    shown = row["p_value"] <= 0.05 and row["ratio"] > 1
+    # Tables of earlier runs have no adjusted p-value.
+    shown = row.get("p_adjusted", row["p_value"]) <= 0.05 and row["ratio"] > 1
     strength = float(np.clip(shade(row["ratio"]), 0.15, 1.0)) if shown else 0.0
     colour = tuple(1 - strength * (1 - np.array([0.835, 0.369, 0.0]))) if shown else PAPER
     axes.add_patch(PathPatch(_box(x, y), facecolor=colour, edgecolor="#D8D5CE", linewidth=0.6))

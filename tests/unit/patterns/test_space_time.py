@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.incidents import Incidents
@@ -59,7 +60,7 @@ def test_small_chunks_find_the_same(
 ) -> None:
     x, y, day = scattered
     monkeypatch.setattr("crimepatterns.patterns.space_time_pairs._CHUNK", 50)
-    monkeypatch.setattr("crimepatterns.patterns.space_time_pairs._KEPT_PER_POINT", 0)
+    monkeypatch.setattr("crimepatterns.patterns.space_time_pairs._MOST_KEPT", 0)
     search = PairSearch(x, y, reach_m=BANDS.reach_m, reach_days=BANDS.reach_days)
     assert np.array_equal(search.count(day, BANDS), _plain_count(x, y, day, BANDS))
 
@@ -117,6 +118,21 @@ def test_knox_is_not_liberal_under_the_null(plain_area: StudyArea, make_incident
         for seed in range(150)
     ]  # fmt: skip
     assert np.mean(np.array(found) <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_many_bands_are_accounted_for(plain_area: StudyArea, make_incidents: Maker) -> None:
+    """One of twelve bands is often below 5 % where nothing repeats; the sentence and the adjusted p-values know."""
+    bands, cities = SpaceTimeBands((150.0, 300.0, 600.0), (7, 14, 28)), 60
+    any_alone = any_adjusted = claims = 0
+    for seed in range(cities):
+        quiet = _repeats(plain_area, make_incidents, share=0.0, seed=500 + seed, size=200)
+        found = knox(quiet, bands=bands, replicates_count=39, seed=seed)
+        assert (found.p_adjusted >= found.p_values - 1e-12).all()
+        any_alone += bool((found.p_values <= 0.05).any())
+        any_adjusted += bool((found.p_adjusted <= 0.05).any())
+        claims += not found.sentence().startswith("No band")
+    allowed = stats.binom.ppf(0.999, cities, 0.05)
+    assert claims <= any_adjusted <= allowed < any_alone
 
 
 def test_seasons_and_district_trends_are_not_called_repeats(plain_area: StudyArea, make_incidents: Maker) -> None:
