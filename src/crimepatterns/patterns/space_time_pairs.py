@@ -23,7 +23,8 @@ SAME_PLACE_M = 1.0
 """Two incidents closer than this, metres, are at the same place."""
 
 _CHUNK = 500_000
-_KEPT_PER_POINT = 100
+_MOST_KEPT = 4_000_000
+"""Pairs close in space that are kept for counting again and again, some 20 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,10 @@ class Pairs(NamedTuple):
     days: NDArray[np.int64]
 
 
+_Coded = tuple[SpaceTimeBands, tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]]
+"""Bands, and what `PairSearch` keeps for counting by them."""
+
+
 class PairSearch:
     """Finds close pairs among fixed places for any assignment of days; memory grows with the points, not the pairs.
 
@@ -126,6 +131,7 @@ class PairSearch:
         self._rows = int(row.max(initial=0)) + 2
         # Empty squares cost nothing: they are numbers, not places in an array.
         self._square = (column + 1) * self._rows + row
+        self._coded: _Coded | None = None
 
     def pairs(self, days: ArrayLike) -> Iterator[Pairs]:
         """Yield all close pairs, each once, in blocks of bounded size.
@@ -192,29 +198,51 @@ class PairSearch:
 
     def count(self, days: ArrayLike, bands: SpaceTimeBands) -> NDArray[np.int64]:
         """Count close pairs by band, shape ``bands.shape``."""
+        if self._neighbours is not None:
+            return self._count_kept(np.asarray(days), bands)
         size = bands.shape[0] * bands.shape[1]
         counts = np.zeros(size, dtype=np.int64)
-        blocks = self.pairs(days) if self._neighbours is None else self._timely(self._neighbours, np.asarray(days))
-        for block in blocks:
+        for block in self.pairs(days):
             counts += np.bincount(bands.locate(block.distance_m, block.days), minlength=size)
         return counts.reshape(bands.shape)
 
+    def _count_kept(self, days: NDArray[np.int64], bands: SpaceTimeBands) -> NDArray[np.int64]:
+        """Count the kept pairs by band of distance and by days between, then join the days to bands."""
+        first, second, row = self._rows_of(bands)
+        lags = bands.reach_days + 2
+        day = (days - days.min(initial=0)).astype(np.int32)
+        place = np.abs(day[first] - day[second])
+        np.minimum(place, lags - 1, out=place)
+        place += row * np.int32(lags)
+        table = np.bincount(place, minlength=bands.shape[0] * lags).reshape(bands.shape[0], lags)
+        begins = [0, *[edge + 1 for edge in bands.days[:-1]]]
+        return np.add.reduceat(table[:, : lags - 1], begins, axis=1).astype(np.int64)
+
+    def _rows_of(self, bands: SpaceTimeBands) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """Return both incidents and the band of distance of each kept pair; of the bands that were asked for last."""
+        if self._coded is None or self._coded[0] != bands:
+            kept = self._neighbours
+            assert kept is not None  # noqa: S101  # asked only where pairs are kept
+            row = bands.locate(kept[2], np.zeros(len(kept[2]), dtype=np.int64)) // bands.shape[1]
+            self._coded = bands, (kept[0], kept[1], row.astype(np.int32))
+        return self._coded[1]
+
     @cached_property
-    def _neighbours(self) -> Pairs | None:
-        """All pairs close in space, whatever their days, where there are few enough to keep."""
-        everywhere = np.zeros(len(self._x), dtype=np.int64)
+    def _neighbours(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]] | None:
+        """Both incidents and the distance of all pairs close in space, where there are few enough to keep."""
         ordered = np.sort(self._square)
         many = np.searchsorted(ordered, ordered, side="right") - np.searchsorted(ordered, ordered, side="left")
-        # Where many are close in space alone, sorting by day anew is cheaper than looking at all of them.
-        if 5 * many.sum() > _KEPT_PER_POINT * len(ordered):
+        # A circle holds about half pi times the pairs of a square as wide as its radius.
+        if np.pi / 2 * many.sum() > _MOST_KEPT:
             return None
-        blocks = list(self.pairs(everywhere))
-        return Pairs(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))) if blocks else None
-
-    def _timely(self, neighbours: Pairs, days: NDArray[np.int64]) -> Iterator[Pairs]:
-        lag = np.abs(days[neighbours.first] - days[neighbours.second])
-        near = lag <= self._reach_days
-        yield Pairs(neighbours.first[near], neighbours.second[near], neighbours.distance_m[near], lag[near])
+        kept = [
+            (block.first.astype(np.int32), block.second.astype(np.int32), block.distance_m)
+            for block in self.pairs(np.zeros(len(self._x), dtype=np.int64))
+        ]
+        if not kept:
+            return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32), np.zeros(0)
+        first, second, distance = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+        return first, second, distance
 
 
 def civil_days(times: pd.Series) -> NDArray[np.int64]:

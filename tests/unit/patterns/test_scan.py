@@ -71,8 +71,11 @@ def test_the_strongest_cylinder_is_that_of_plain_loops(
         assert found.clusters["llr"].iloc[0] == pytest.approx(best, rel=1e-12)
 
 
-def test_simulated_maxima_are_those_of_plain_loops(plain_area: StudyArea, make_incidents: Maker) -> None:
-    limits = CylinderLimits(max_radius_m=500, radii=3, max_days=5, prospective=False)
+@pytest.mark.parametrize("prospective", [True, False])
+def test_simulated_maxima_are_those_of_plain_loops(
+    plain_area: StudyArea, make_incidents: Maker, *, prospective: bool
+) -> None:
+    limits = CylinderLimits(max_radius_m=500, radii=3, max_days=5, prospective=prospective)
     city = random_city(make_incidents, plain_area, seed=9, count=80)
     x, y = (city.table[axis].to_numpy(dtype=float) for axis in ("x", "y"))
     day = (city.table["occurred_from"].dt.day_of_year - 1).to_numpy()
