@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from crimepatterns.city import City
 from crimepatterns.config import Settings
@@ -172,7 +173,9 @@ def _analyse(
         if name == ALL_CATEGORIES and method in ONE_CATEGORY:
             continue
         try:
-            found[method] = METHODS[method](work, chosen, facts, folder)
+            # Threads of linear algebra wait for one another by spinning: on small tables several cost more than one.
+            with threadpool_limits(limits=1, user_api="blas"):
+                found[method] = METHODS[method](work, chosen, facts, folder)
         except NotApplicableError as error:
             found[method] = {"not_applicable": str(error), "sentence": str(error)}
     return found

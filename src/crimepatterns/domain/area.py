@@ -110,10 +110,12 @@ class StudyArea:
         ndarray of str, shape (n,)
             Empty strings where the area has no neighbourhoods.
         """
-        points = shapely.points(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+        # Incidents share addresses: each place is looked up once.
+        places, which = np.unique(np.asarray(x, dtype=float) + 1j * np.asarray(y, dtype=float), return_inverse=True)
+        points = shapely.points(places.real, places.imag)
         names = np.full(len(points), "", dtype=object)
         if self.neighbourhoods.empty or len(points) == 0:
-            return names
+            return names[which]
         tree = shapely.STRtree(self.neighbourhoods.geometry.to_numpy())
         point_index, polygon_index = tree.query(points, predicate="intersects")
         labels = self.neighbourhoods["name"].to_numpy(dtype=object)
@@ -122,7 +124,7 @@ class StudyArea:
         missing = np.flatnonzero(names == "")
         if missing.size:
             names[missing] = labels[tree.nearest(points[missing])]
-        return names
+        return names[which]
 
     def to_wgs84(self) -> gpd.GeoDataFrame:
         """Return the boundary as one row in longitude and latitude."""
