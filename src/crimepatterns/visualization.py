@@ -104,6 +104,15 @@ def visualize(settings: Settings, *, progress: Progress = silent) -> dict[str, A
     return {"sentence": f"{len(outputs)} figures{missed}.", "not_drawn": not_drawn, "outputs": sorted(outputs)}
 
 
+_EXCESS = {
+    "high-high": "more, among more",
+    "high-low": "more, among fewer",
+    "low-high": "fewer, among more",
+    "low-low": "fewer, among fewer",
+}
+"""What kinds of cells mean beside a reference: more or fewer than it gives."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Gallery:
     """Which figures there can be for a city, each as a name and a function that draws it."""
@@ -298,8 +307,9 @@ class _Gallery:
 
     def _given_kinds(self, path: Path) -> Figure:
         layer, facts = read_layer(path)
+        told = {**facts, "window": f"{facts['window']}, beside {facts['given']}"}
         return static.kinds_map(
-            layer, self.city.area, column="kind", title="Local Moran beside the record", facts=facts
+            layer, self.city.area, column="kind", title="Excess among neighbours", facts=told, meaning=_EXCESS
         )
 
     def _lorenz(self, path: Path) -> Figure:

@@ -9,7 +9,7 @@ import numpy as np
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import NotApplicableError, PatternError
-from crimepatterns.pattern_methods.opening import weights_of
+from crimepatterns.pattern_methods.opening import denominator_words, weights_of
 from crimepatterns.pattern_methods.work import PatternWork
 from crimepatterns.patterns.bandwidth import choose_bandwidth
 from crimepatterns.patterns.density import kernel_density
@@ -45,7 +45,8 @@ def ratio(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder
     """Divide the density of the incidents by that of what could have been hit, or of the days before."""
     bandwidth_m, told = _bandwidth(work, chosen)
     if work.settings.denominator is not None:
-        found, against = _beside_denominator(work, chosen, bandwidth_m), f"{work.settings.denominator}"
+        found = _beside_denominator(work, chosen, bandwidth_m)
+        against = denominator_words(work.settings.denominator)
     else:
         found, against = _beside_the_days_before(work, chosen, bandwidth_m), f"the {work.days} days before"
     sentence = " ".join([density_ratio_sentence(found, denominator=against), *told])

@@ -16,7 +16,7 @@ from crimepatterns.patterns.filters import by_domestic, by_premise
 from crimepatterns.patterns.hour_weights import hour_weights
 from crimepatterns.sources.street_file import read_streets
 
-__all__ = ["denominator_of", "filtered", "open_segments", "weights_of"]
+__all__ = ["denominator_of", "denominator_words", "filtered", "open_segments", "weights_of"]
 
 _EMBEDDED = "embedded:streets"
 
@@ -86,6 +86,12 @@ def denominator_of(city: City, known_by: pd.Timestamp) -> NDArray[np.float64]:
         )
     values = columns[name].as_of(known_by).newest.astype(float)
     return np.maximum(np.nan_to_num(values), 0.0)
+
+
+def denominator_words(name: str | None) -> str:
+    """Turn the name of a column into words: ``homes_homes_total`` into ``homes``."""
+    words = str(name).removesuffix("_total").removesuffix("_count").split("_")
+    return " ".join(dict.fromkeys(words))
 
 
 def open_segments(city: City) -> Segments:

@@ -9,6 +9,7 @@ import numpy as np
 
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import NotApplicableError, PatternError
+from crimepatterns.pattern_methods.opening import denominator_words
 from crimepatterns.pattern_methods.surfaces import cell_counts
 from crimepatterns.pattern_methods.work import PatternWork
 from crimepatterns.patterns.change_sentences import similarity_sentence
@@ -28,8 +29,8 @@ def rates(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder
         raise NotApplicableError("No denominator: set patterns.denominator to a column of a context layer.")
     try:
         surface = smoothed_rates(
-            cell_counts(chosen, work.city.grid), work.denominator, work.city.grid, denominator_name=_plain(name),
-            fdr=work.settings.fdr,
+            cell_counts(chosen, work.city.grid), work.denominator, work.city.grid,
+            denominator_name=denominator_words(name), fdr=work.settings.fdr,
         )  # fmt: skip
     except PatternError as error:
         raise NotApplicableError(str(error)) from error
@@ -77,9 +78,3 @@ def _by_area(
         found = {str(name): k for k, name in enumerate(position)}
         counts.append(np.bincount([found[str(name)] for name in own], minlength=len(areas)))
     return areas, counts[0], counts[1]
-
-
-def _plain(name: str) -> str:
-    """Turn the name of a column into words: ``homes_homes_total`` into ``homes``."""
-    words = name.removesuffix("_total").removesuffix("_count").split("_")
-    return " ".join(dict.fromkeys(words))

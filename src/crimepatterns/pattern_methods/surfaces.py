@@ -11,6 +11,7 @@ from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import NotApplicableError, PatternError
+from crimepatterns.pattern_methods.opening import denominator_words
 from crimepatterns.pattern_methods.work import PatternWork
 from crimepatterns.patterns.autocorrelation import gi_star
 from crimepatterns.patterns.change import change_between
@@ -18,7 +19,7 @@ from crimepatterns.patterns.change_sentences import change_sentence, persistence
 from crimepatterns.patterns.emerging import emerging_hot_spots
 from crimepatterns.patterns.emerging_sentences import emerging_sentence
 from crimepatterns.patterns.local_moran import local_moran, quadrants
-from crimepatterns.patterns.local_moran_given import local_moran_given, quadrants_given
+from crimepatterns.patterns.local_moran_given import local_moran_given, local_moran_given_sentence, quadrants_given
 from crimepatterns.patterns.optimised import optimised_hot_spots
 from crimepatterns.patterns.persistence import hot_spot_persistence
 from crimepatterns.patterns.sentences import gi_star_sentence, local_moran_sentence
@@ -78,7 +79,7 @@ def resemblance(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], 
         return found
     kind, values, words = reference
     second = local_moran_given(counts, values, grid, kind=kind, fdr=fdr)
-    told = f"Beside {words}: {local_moran_sentence(second)}"
+    told = f"Beside {words}: {local_moran_given_sentence(second)}"
     kinds = quadrants_given(counts, values, grid)
     _write_kinds(folder, "local_moran_given", second, kinds, {**facts, "given": words, "sentence": told}, fdr)
     return {**found, "discoveries_given": second.parameters["discoveries"], "sentence": f"{sentence} {told}"}
@@ -104,7 +105,7 @@ def emerging(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], fol
     sentence = emerging_sentence(found)
     own = {"kind": "emerging hot spots", "method": "emerging", "null": found.null, "parameters": dict(found.parameters)}
     write_layer(folder / "emerging.parquet", found.to_geodataframe(), {**facts, **own, "sentence": sentence})
-    return {"cells": int((found.classes != "").sum()), "sentence": sentence}
+    return {"cells": found.parameters["cells_with_pattern"], "sentence": sentence}
 
 
 def persistence(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def _second_reference(
     if work.settings.second_null == "denominator":
         if not work.denominator.any():
             raise NotApplicableError(f"patterns.denominator {work.settings.denominator} is 0 in every cell.")
-        return "expected", work.denominator, f"{work.settings.denominator}"
+        return "expected", work.denominator, denominator_words(work.settings.denominator)
     if work.settings.second_null == "record":
         earlier = work.before(chosen)
         counts = cell_counts(earlier, work.city.grid).astype(float)

@@ -13,7 +13,7 @@ from crimepatterns.patterns.local_moran import QUADRANTS
 from crimepatterns.patterns.significance import discoveries, false_discovery_rate
 from crimepatterns.patterns.time_tests import binomial_two_sided
 
-__all__ = ["local_moran_given", "quadrants_given"]
+__all__ = ["local_moran_given", "local_moran_given_sentence", "quadrants_given"]
 
 _Floats = NDArray[np.float64]
 
@@ -91,13 +91,27 @@ def local_moran_given(
         times_expected=times,
         parameters=MappingProxyType(
             {
-                "fdr": fdr, "neighbourhood": "the cells it touches", "null": kind, "total": float(whole.sum()),
+                "fdr": fdr, "neighbourhood": "the cells it touches", "null": f"exact tail beside the {kind}",
+                "total": float(whole.sum()),
                 "reference_total": float(base.sum()), "without_neighbours": int((~linked).sum()),
                 "discoveries": int(found.sum()),
                 **{name: int((found & (kinds == name)).sum()) for name in QUADRANTS},
             }
         ),
     )  # fmt: skip
+
+
+def local_moran_given_sentence(surface: Surface) -> str:
+    """Say how many cells hold more or fewer than the reference gives, among cells that do so too or do not."""
+    high, low, alone, hole = (
+        int(str(surface.parameters[name])) for name in ("high-high", "low-low", "high-low", "low-high")
+    )
+    if not (high or low or alone or hole):
+        return "no cell and its neighbours are shown to depart from it."
+    return (
+        f"{high:,} cells hold more than it gives among cells that do, {low:,} fewer among fewer; {alone:,} hold more "
+        f"among fewer and {hole:,} fewer among more."
+    )
 
 
 def quadrants_given(counts: ArrayLike, reference: ArrayLike, grid: Grid) -> NDArray[np.object_]:

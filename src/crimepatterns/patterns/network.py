@@ -49,10 +49,10 @@ class SnappedCounts:
     def sentence(self) -> str:
         """Say how well the incidents fit the streets."""
         facts = self.parameters
+        left_out = f"{facts['refused']:,} do not and are left out" if facts["refused"] else "none is left out"
         return (
             f"{facts['incidents']:,} incidents lie within {facts['max_snap_m']:g} m of a street (half of them within "
-            f"{facts['snap_m_median']:g} m, 95 % within {facts['snap_m_p95']:g} m); {facts['refused']:,} do not and "
-            "are left out."
+            f"{facts['snap_m_median']:g} m, 95 % within {facts['snap_m_p95']:g} m); {left_out}."
         )
 
 

@@ -23,6 +23,8 @@ Step = Literal["day", "week", "month"]
 
 _CYCLE = {"day": 7, "week": 52, "month": 12}
 _LEAST_CYCLES = 2
+_FEW_CYCLES = 5
+"""With fewer cycles than this each season rests on so few values that it would bend to every one of them."""
 _A_YEAR = {"day": 364, "week": 52, "month": 12}
 
 
@@ -141,7 +143,9 @@ def season_trend(
             "adjusted": per_day - parts[1],
         }
     )
-    used = {"step": step, "cycle": cycle, "robust": robust, "replicates": replicates, "seed": seed}
+    steady = len(counts) < _FEW_CYCLES * cycle
+    used = {"step": step, "cycle": cycle, "robust": robust, "same_season_in_every_cycle": steady}
+    drawn = {"replicates": replicates, "seed": seed}
     return SeasonTrend(
         table,
         step,
@@ -149,12 +153,14 @@ def season_trend(
         _strength(parts[1], parts[2]),
         float(tested.p_values),
         dropped,
-        MappingProxyType({**used, "first": str(counts.index[0].date()), "periods": len(counts)}),
+        MappingProxyType({**used, **drawn, "first": str(counts.index[0].date()), "periods": len(counts)}),
     )
 
 
 def stl(values: ArrayLike, *, period: int, robust: bool = True) -> NDArray[np.float64]:
     """Return trend, season and remainder of evenly spaced values, shape (3, n); they sum to the values.
+
+    The season may change from cycle to cycle; with fewer than five cycles it is the same in all of them.
 
     Raises
     ------
@@ -169,7 +175,10 @@ def stl(values: ArrayLike, *, period: int, robust: bool = True) -> NDArray[np.fl
     if np.ptp(series) == 0:
         # Weights of the robust fit are undefined where nothing varies.
         return np.stack([series, np.zeros_like(series), np.zeros_like(series)])
-    fitted = STL(series, period=period, robust=robust).fit()
+    steady = len(series) < _FEW_CYCLES * period
+    # A window far wider than the record and a local constant: the mean of each month or weekday.
+    bend = {"seasonal": 10 * len(series) + 1, "seasonal_deg": 0} if steady else {}
+    fitted = STL(series, period=period, robust=robust, **bend).fit()
     return np.stack([fitted.trend, fitted.seasonal, fitted.resid])
 
 

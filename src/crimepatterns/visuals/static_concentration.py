@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from crimepatterns.errors import PatternError
@@ -51,7 +52,7 @@ def concentration_curve(curve: pd.DataFrame, shares: pd.DataFrame, *, city: str,
             axes.annotate(
                 f"{100 * held:.0f} % of incidents in {100 * used:.1f} % of cells",
                 (max(high, used), held), xytext=(7, -3), textcoords="offset points",
-                fontsize=8.5, fontweight="bold",
+                fontsize=8.5, fontweight="bold", path_effects=[withStroke(linewidth=3, foreground="white")],
             )  # fmt: skip
         axes.legend(loc="lower right")
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of the cells", ylabel="share of the incidents")

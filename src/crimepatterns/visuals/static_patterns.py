@@ -52,7 +52,15 @@ _COLD = "#7F9FB8"
 _LONGEST_CHAINS = 12
 
 
-def kinds_map(layer: gpd.GeoDataFrame, area: StudyArea, *, column: str, title: str, facts: Mapping[str, Any]) -> Figure:
+def kinds_map(
+    layer: gpd.GeoDataFrame,
+    area: StudyArea,
+    *,
+    column: str,
+    title: str,
+    facts: Mapping[str, Any],
+    meaning: Mapping[str, str] = _MEANING,
+) -> Figure:
     """Show cells by kind: emerging hot spots or the quadrants of local Moran.
 
     Parameters
@@ -65,6 +73,8 @@ def kinds_map(layer: gpd.GeoDataFrame, area: StudyArea, *, column: str, title: s
         Such as ``Emerging hot spots``.
     facts : mapping
         ``category``, ``window``, ``sentence``, ``run_date`` and, where there is one, ``null``.
+    meaning : mapping
+        What the key calls each kind.
 
     Raises
     ------
@@ -82,7 +92,7 @@ def kinds_map(layer: gpd.GeoDataFrame, area: StudyArea, *, column: str, title: s
         rows = []
         for kind in present:
             _fill(sheet, layer.geometry[kinds == kind], _KINDS[kind])
-            name = _MEANING.get(kind, kind.removesuffix(" hot spot"))
+            name = meaning.get(kind, kind.removesuffix(" hot spot"))
             rows.append((_KINDS[kind], f"{name}\n{int((kinds == kind).sum()):,} cells"))
         if cold.any():
             _fill(sheet, layer.geometry[cold], _COLD)

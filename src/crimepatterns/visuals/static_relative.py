@@ -101,11 +101,11 @@ def rates_map(surface: Surface, *, facts: Mapping[str, Any]) -> Figure:
             caption=pattern_caption({**facts, "null": surface.null}, how),
         )
         draw_cells(sheet, surface.grid, values, colours=colours, norm=norm)
-        _outline(sheet, surface, real, HOT[0], 1.0)
+        _outline(sheet, surface, real, HOT[1], 1.3)
         unit = surface.unit.replace("incidents ", "", 1)
         top = key_title(sheet, sheet.legend_top, ["Incidents"], unit=unit)
         top = key_ramp(sheet, top, colours, norm, highest=highest if beyond else None)
-        key_rows(sheet, top, [(HOT[0], f"outlined: beyond chance\n{int(real.sum()):,} cells")])
+        key_rows(sheet, top, [(HOT[1], f"outlined: beyond chance\n{int(real.sum()):,} cells")])
     return sheet.figure
 
 

@@ -35,6 +35,7 @@ def season_trend_chart(table: pd.DataFrame, *, city: str, facts: Mapping[str, An
     how = (
         f"STL by {given['step']}{', robust to single odd periods' if given['robust'] else ''}; strength of the season "
         f"{given['season_strength']:.2f} of 1, of the trend {given['trend_strength']:.2f}. Whole {given['step']}s only."
+        f"{' The season is held the same in every cycle.' if given.get('same_season_in_every_cycle') else ''}"
     )
     first, last = table["period"].iloc[0], table["period"].iloc[-1]
     with figure_style():
@@ -108,7 +109,8 @@ def shift_table(table: pd.DataFrame, *, city: str, facts: Mapping[str, Any]) -> 
 
 def _line(axes: Axes, table: pd.DataFrame, column: str, colour: str, width: float, name: str) -> None:
     marker = "o" if len(table) <= 80 else None
-    axes.plot(table["period"], table[column], color=colour, linewidth=width, marker=marker, markersize=2.8)
+    thin = 1.0 if len(table) <= 200 else 0.5
+    axes.plot(table["period"], table[column], color=colour, linewidth=thin * width, marker=marker, markersize=2.8)
     axes.set_ylabel(name)
     axes.grid(axis="y")
 

@@ -105,10 +105,7 @@ def _draw(sheet: MapSheet, segments: gpd.GeoDataFrame, chosen: NDArray[np.bool_]
 
 def _how(facts: Mapping[str, Any]) -> str:
     given = facts["parameters"]
-    return (
-        f"{given['segments']:,} segments of {given['street_km']:,.0f} km of streets; incidents moved to the nearest, "
-        f"half of them by less than {given['snap_m_median']:g} m."
-    )
+    return f"{given['segments']:,} segments of {given['street_km']:,.0f} km of streets."
 
 
 def _kilometres(length: NDArray[np.float64], chosen: NDArray[np.bool_]) -> str:

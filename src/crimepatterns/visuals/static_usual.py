@@ -89,8 +89,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, shown: list[str], period: str, whole:
         row = rows.loc[name]
         colour = _COLOURS[str(row["verdict"])]
         axes.plot([row["usual"], row["count"]], [k + 0.5] * 2, color=colour, linewidth=1.4, alpha=0.6, zorder=2)
-        axes.plot(row["usual"], k + 0.5, "o", markersize=5, mfc="white", mec=MUTED, zorder=3)
-        axes.plot(row["count"], k + 0.5, "o", markersize=5.5, color=colour, zorder=4)
+        axes.plot(row["usual"], k + 0.5, "o", markersize=5, mfc="white", mec=MUTED, zorder=3, clip_on=False)
+        axes.plot(row["count"], k + 0.5, "o", markersize=5.5, color=colour, zorder=4, clip_on=False)
     axes.set_ylim(max(len(shown), 1), 0)
     axes.set_xlim(left=0)
     axes.margins(x=0.08)

@@ -33,6 +33,15 @@ def test_a_line_and_a_wave_come_back() -> None:
     np.testing.assert_allclose(trend + season + rest, line + wave, atol=1e-12)
 
 
+def test_with_few_years_the_season_is_the_same_in_each_and_leaves_something_over() -> None:
+    wave = np.tile(np.sin(np.arange(12) / 12 * 2 * np.pi), 3)
+    noisy = 5.0 + wave + np.random.default_rng(1).normal(0, 0.5, 36)
+    trend, season, rest = stl(noisy, period=12)
+    np.testing.assert_allclose(season[:12], season[24:], atol=0.02)
+    np.testing.assert_allclose(trend + season + rest, noisy, atol=1e-12)
+    assert min(np.abs(rest[part]).mean() for part in (slice(0, 12), slice(12, 24), slice(24, 36))) > 0.1
+
+
 def test_months_are_compared_per_day_and_the_current_one_is_left_out(plain_area: StudyArea, make_incidents) -> None:
     days = pd.date_range("2020-01-01", "2025-01-14", freq="D")
     incidents = _record(plain_area, make_incidents, np.full(len(days), 0.0) + 4.0)
