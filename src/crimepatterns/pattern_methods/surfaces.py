@@ -25,7 +25,16 @@ from crimepatterns.patterns.persistence import hot_spot_persistence
 from crimepatterns.patterns.sentences import gi_star_sentence, local_moran_sentence
 from crimepatterns.store.layers import write_layer, write_surface
 
-__all__ = ["cell_counts", "change", "chosen_scale", "emerging", "hot_cells", "persistence", "resemblance"]
+__all__ = [
+    "cell_counts",
+    "change",
+    "chosen_scale",
+    "emerging",
+    "held_counts",
+    "hot_cells",
+    "persistence",
+    "resemblance",
+]
 
 _LEAST_STEPS = 4
 
@@ -36,9 +45,23 @@ def cell_counts(incidents: Incidents, grid: Grid) -> NDArray[np.int64]:
     return np.bincount(cell[inside], minlength=len(grid))
 
 
+def held_counts(incidents: Incidents, grid: Grid) -> NDArray[np.int64]:
+    """Count incidents per cell, shape (n_cells,).
+
+    Raises
+    ------
+    NotApplicableError
+        If no cell holds any.
+    """
+    counts = cell_counts(incidents, grid)
+    if not counts.any():
+        raise NotApplicableError(f"None of {len(incidents):,} incidents lies in a cell of the grid.")
+    return counts
+
+
 def hot_cells(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Test each cell and its neighbours against an even spread, and a second null where the settings name one."""
-    counts, grid = _inside_counts(chosen, work.city.grid), work.city.grid
+    counts, grid = held_counts(chosen, work.city.grid), work.city.grid
     surface = gi_star(counts, grid, fdr=work.settings.fdr)
     sentence = gi_star_sentence(surface, chosen)
     write_surface(folder / "gi_star.parquet", surface, {**facts, "sentence": sentence})
@@ -69,7 +92,7 @@ def chosen_scale(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any],
 
 def resemblance(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Compare each cell with its neighbours, and their excess over a second null where the settings name one."""
-    counts, grid, fdr = cell_counts(chosen, work.city.grid), work.city.grid, work.settings.fdr
+    counts, grid, fdr = held_counts(chosen, work.city.grid), work.city.grid, work.settings.fdr
     surface = local_moran(counts, grid, fdr=fdr)
     sentence = local_moran_sentence(surface)
     _write_kinds(folder, "local_moran", surface, quadrants(counts, grid), {**facts, "sentence": sentence}, fdr)
@@ -90,7 +113,7 @@ def change(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folde
     days, before = work.days, work.days_before(chosen)
     grid = work.city.grid
     surface = change_between(
-        cell_counts(before, grid), cell_counts(chosen, grid), grid, neighbours=True, fdr=work.settings.fdr
+        cell_counts(before, grid), held_counts(chosen, grid), grid, neighbours=True, fdr=work.settings.fdr
     )
     sentence = change_sentence(surface)
     write_surface(folder / "change.parquet", surface, {**facts, "days_before": days, "sentence": sentence})
@@ -100,7 +123,7 @@ def change(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folde
 def emerging(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Name the history of each cell."""
     counts, periods = work.steps(chosen, days=work.settings.step_days, count=work.settings.steps)
-    _check_steps(len(periods), work)
+    _check_steps(counts, work)
     found = emerging_hot_spots(counts, work.city.grid, periods, fdr=work.settings.fdr)
     sentence = emerging_sentence(found)
     own = {"kind": "emerging hot spots", "method": "emerging", "null": found.null, "parameters": dict(found.parameters)}
@@ -111,19 +134,12 @@ def emerging(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], fol
 def persistence(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Say of each hot spot whether it is chronic, acute, emerging or fading."""
     counts, periods = work.steps(chosen, days=work.settings.step_days, count=work.settings.steps)
-    _check_steps(len(periods), work)
+    _check_steps(counts, work)
     found = hot_spot_persistence(counts, work.city.grid, periods, fdr=work.settings.fdr)
     sentence = persistence_sentence(found)
     own = {"kind": "hot spots with a past", "method": "persistence", "parameters": dict(found.parameters)}
     write_layer(folder / "persistence.parquet", found.spots, {**facts, **own, "sentence": sentence})
     return {"hot_spots": len(found.spots), "sentence": sentence}
-
-
-def _inside_counts(chosen: Incidents, grid: Grid) -> NDArray[np.int64]:
-    counts = cell_counts(chosen, grid)
-    if not counts.any():
-        raise NotApplicableError(f"None of {len(chosen):,} incidents lies in a cell of the grid.")
-    return counts
 
 
 def _second_reference(
@@ -154,7 +170,10 @@ def _write_kinds(
     write_layer(folder / f"{name}_kinds.parquet", layer, {**facts, **own})
 
 
-def _check_steps(count: int, work: PatternWork) -> None:
+def _check_steps(counts: NDArray[np.int32], work: PatternWork) -> None:
+    if not counts.any():
+        raise NotApplicableError("No incident of the last steps lies in a cell of the grid.")
+    count = counts.shape[1]
     if count < _LEAST_STEPS:
         raise NotApplicableError(
             f"The record holds {count} steps of {work.settings.step_days} days, fewer than {_LEAST_STEPS}: "

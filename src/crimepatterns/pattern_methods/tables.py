@@ -9,7 +9,7 @@ import pandas as pd
 
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import NotApplicableError
-from crimepatterns.pattern_methods.surfaces import cell_counts
+from crimepatterns.pattern_methods.surfaces import held_counts
 from crimepatterns.pattern_methods.work import PatternWork
 from crimepatterns.patterns.concentration import chance_curve, concentration
 from crimepatterns.patterns.concentration_sentences import concentration_sentence, repeat_places_sentence
@@ -24,7 +24,7 @@ _LISTED = 200
 
 def concentrated(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Measure which share of the incidents happens in which share of the cells."""
-    found = concentration(cell_counts(chosen, work.city.grid), replicates=max(work.settings.replicates, 199))
+    found = concentration(held_counts(chosen, work.city.grid), replicates=max(work.settings.replicates, 199))
     sentence = concentration_sentence(found, places="cells")
     figures = {name: getattr(found, name) for name in ("gini", "gini_adjusted", "gini_by_chance", "gini_rates")}
     own = {"kind": "concentration", "method": "concentration", "parameters": {**found.parameters, **figures}}

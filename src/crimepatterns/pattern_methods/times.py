@@ -30,7 +30,7 @@ def course(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folde
     record = work.known.of(*chosen.categories)
     covered = Window(record_of(work.known).start, work.window.end)
     try:
-        found = season_trend(record, step=step, covered=covered)
+        found = season_trend(record, step=step, covered=covered, replicates=work.settings.replicates)
     except PatternError as error:
         raise NotApplicableError(f"{error} Or set patterns.season_step.") from error
     strengths = {name: round(getattr(found, name), 3) for name in ("trend_strength", "season_strength", "season_p")}

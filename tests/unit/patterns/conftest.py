@@ -1,6 +1,8 @@
 """Small areas and incidents that the tests of patterns and figures share."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -8,8 +10,13 @@ import pandas as pd
 import pytest
 import shapely
 
+from crimepatterns.city import City
+from crimepatterns.config import load_settings
 from crimepatterns.domain.area import StudyArea, empty_neighbourhoods
+from crimepatterns.domain.covariates import ALWAYS, Covariate
+from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
+from crimepatterns.pattern_methods import PatternWork
 
 CRS = "EPSG:32616"
 NO_SPAN = pd.Timedelta(0)
@@ -69,3 +76,34 @@ def make_incidents() -> Maker:
         return Incidents(table, area)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of street lines 500 m apart."""
+    marks = np.arange(0.0, 5001.0, 500.0)
+    lines = [shapely.LineString([(at, 0), (at, 5000)]) for at in marks]
+    lines += [shapely.LineString([(0, at), (5000, at)]) for at in marks]
+    path = tmp_path_factory.mktemp("streets") / "streets.gpkg"
+    gpd.GeoDataFrame({"name": [f"S{k}" for k in range(len(lines))]}, geometry=lines, crs=CRS).to_file(path)
+    return path
+
+
+@pytest.fixture
+def opened(tmp_path: Path, streets: Path) -> Callable[..., PatternWork]:
+    """Open a city that is held in memory: its area, grid and incidents are put where they would be read into."""
+
+    def open_city(incidents: Incidents, grid: Grid, **patterns: Any) -> PatternWork:
+        asked = {
+            "streets": str(streets), "streets_id": "name", "denominator": "homes_total", "season_step": "week",
+            "replicates": 19, "density_cell_m": 250, "bandwidth_m": 500, "dbscan_min_incidents": 5, **patterns,
+        }  # fmt: skip
+        settings = load_settings(
+            overrides={"context": [], "root": str(tmp_path), "execution": {"kind": "serial"}, "patterns": asked}
+        )
+        homes = Covariate("homes_total", "per cell", pd.DatetimeIndex([ALWAYS]), np.full((1, len(grid)), 50.0, "f4"))
+        city = City(settings)
+        vars(city).update(area=incidents.area, incidents=incidents, grid=grid, context={"homes": (homes,)})
+        return PatternWork(city)
+
+    return open_city

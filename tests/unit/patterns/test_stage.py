@@ -12,6 +12,7 @@ from pyogrio import read_info
 from crimepatterns import find_clusters, hot_spots
 from crimepatterns.city import City
 from crimepatterns.config import load_settings
+from crimepatterns.context_processing import build_context
 from crimepatterns.data_processing import clean, ingest
 from crimepatterns.errors import ConfigError, PatternError
 from crimepatterns.pattern_analysis import find_patterns
@@ -152,3 +153,30 @@ def test_a_day_before_the_record_is_refused(settings) -> None:
         find_patterns(load_settings(overrides=early))
     with pytest.raises(ConfigError, match="as_of"):
         load_settings(overrides={"patterns": {"as_of": "soon"}})
+
+
+def test_methods_on_request_with_their_pictures(tmp_path) -> None:
+    homes = {"name": "homes", "kind": "table", "paths": ["embedded:homes"], "key": "neighbourhood",
+             "known_from": "counted", "columns": ["homes"], "how": ["total"]}  # fmt: skip
+    asked = ("density_ratio", "smoothed_rates", "similarity", "network", "season_trend", "rhythms", "gi_star")
+    patterns = {
+        **OVERRIDES["patterns"], "methods": list(asked), "categories": ["theft"], "filter": ["outdoor"],
+        "denominator": "homes_homes_total", "second_null": "denominator", "season_step": "day", "replicates": 19,
+    }  # fmt: skip
+    settings = load_settings(
+        overrides={**OVERRIDES, "context": [homes], "root": str(tmp_path), "patterns": patterns,
+                   "source": {"incidents": 5000, "years": 2}}
+    )  # fmt: skip
+    for stage in (ingest, clean, build_context):
+        stage(settings)
+    summary = find_patterns(settings)
+    found = summary["categories"]["theft"]
+    assert set(found) == {"incidents", *asked}
+    assert not [name for name in asked if "not_applicable" in found[name]]
+    assert "incidents are outdoor" in summary["filter"][0]
+    _, facts = read_layer(City(settings).layout.patterns / "theft" / "network.parquet")
+    assert facts["filter"] == ["outdoor"]
+    drawn = {path.rsplit("/", 1)[1] for path in visualize(settings)["outputs"]}
+    kinds = ("density_ratio", "smoothed_rates", "similarity", "network", "street_density", "season_trend", "shifts",
+             "gi_star_given")  # fmt: skip
+    assert {f"{kind}_theft.png" for kind in kinds} <= drawn
