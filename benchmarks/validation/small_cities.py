@@ -19,7 +19,7 @@ from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.periods import Periods
 
-__all__ = ["DAYS", "SIDE_M", "SmallCity", "area", "grid", "incidents_of", "months", "small_city"]
+__all__ = ["DAYS", "FIRST_DAY", "SIDE_M", "SmallCity", "area", "grid", "incidents_of", "months", "small_city"]
 
 CRS, ZONE = "EPSG:32616", "America/Chicago"
 SIDE_M, DAYS, ADDRESSES = 3_000.0, 182, 500

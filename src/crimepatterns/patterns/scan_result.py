@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 
 import geopandas as gpd
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from crimepatterns.errors import PatternError
-from crimepatterns.patterns.permutation import exceeds
+from crimepatterns.patterns.permutation import exceeds, replicate_stream
 
 __all__ = [
     "SCAN_COLUMNS",
@@ -21,6 +22,10 @@ __all__ = [
     "recurrence_days",
     "recurrence_in_words",
 ]
+
+_SAMPLES = 2_000
+_MOST_MAXIMA = 1_000
+"""With more maxima the moments are known well enough."""
 
 SCAN_COLUMNS: tuple[str, ...] = (
     "cluster", "x", "y", "radius_m", "start", "end", "days", "observed", "expected", "ratio", "llr", "p_value",
@@ -89,7 +94,9 @@ class SpaceTimeScan:
 def gumbel_tail(observed: ArrayLike, simulated: ArrayLike) -> NDArray[np.float64]:
     """Give the p-value of a maximum from a Gumbel distribution fitted to simulated maxima by their moments.
 
-    Smooth, and able to tell p-values far below 1 / (r + 1) apart.
+    Smooth, and able to tell p-values far below 1 / (r + 1) apart. That both moments are estimated, from few maxima, is
+    accounted for: the tail is the mean over what so many maxima of a Gumbel distribution would have given, as the t
+    distribution stands to the normal.
 
     Parameters
     ----------
@@ -109,9 +116,9 @@ def gumbel_tail(observed: ArrayLike, simulated: ArrayLike) -> NDArray[np.float64
     values, maxima = np.asarray(observed, dtype=float), np.asarray(simulated, dtype=float)
     if len(maxima) < 9 or not maxima.std() > 0:
         return np.full(values.shape, np.nan)
-    scale = maxima.std(ddof=1) * np.sqrt(6.0) / np.pi
-    tail: NDArray[np.float64] = stats.gumbel_r.sf(values, maxima.mean() - np.euler_gamma * scale, scale)
-    return tail
+    standing = (values - maxima.mean()) / maxima.std(ddof=1)
+    mean, sd = _moments_of_samples(min(len(maxima), _MOST_MAXIMA))
+    return np.array([stats.gumbel_r.sf(mean + one * sd).mean() for one in standing.ravel()]).reshape(values.shape)
 
 
 def recurrence_in_words(days: float) -> str:
@@ -149,3 +156,10 @@ def recurrence_days(
     beyond = (p_values <= floor * (1.0 + 1e-12)) & np.isfinite(fitted)
     p = np.where(beyond, np.minimum(np.where(beyond, fitted, 1.0), p_values), p_values)
     return np.asarray(run_every_days / np.maximum(p, 1e-300))
+
+
+@cache
+def _moments_of_samples(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of samples of a standard Gumbel distribution, always the same samples."""
+    drawn = replicate_stream(0, count).gumbel(size=(_SAMPLES, count))
+    return drawn.mean(axis=1), drawn.std(axis=1, ddof=1)
