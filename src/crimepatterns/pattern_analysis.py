@@ -186,11 +186,13 @@ def _overall_sentence(found: Mapping[str, Mapping[str, Any]], window: Window) ->
     for name, facts in found.items():
         if name == ALL_CATEGORIES:
             continue
-        hot, clusters = facts.get("gi_star"), facts.get("dbscan")
-        told = [_counted(hot["hot_cells"], "hot cell")] if hot else []
-        told += [_counted(clusters["clusters"], "cluster")] if clusters else []
-        parts.append(f"{name} {' and '.join(told)}" if told else name)
-    return f"{window}: {'; '.join(parts)}."
+        counted = (("gi_star", "hot_cells", "hot cell"), ("dbscan", "clusters", "cluster"))
+        told = [_counted(facts[method][key], noun) for method, key, noun in counted if key in facts.get(method, ())]
+        # Where other methods were asked for, their own sentences are the answer.
+        sentences = [str(one["sentence"]).removesuffix(".") for one in facts.values() if isinstance(one, Mapping)]
+        parts.append(
+            f"{name} {' and '.join(told)}" if told else f"{name}: {'. '.join(sentences)}" if sentences else name
+        )
 
 
 def _counted(number: int, noun: str) -> str:

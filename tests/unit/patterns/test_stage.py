@@ -147,6 +147,17 @@ def test_one_method_of_one_category_as_of_a_day_in_other_forms(settings) -> None
     find_patterns(settings)
 
 
+def test_the_answer_of_a_single_method_is_the_summary(settings) -> None:
+    asked = {"methods": ["rhythms", "smoothed_rates"], "categories": ["theft"]}
+    summary = find_patterns(
+        load_settings(overrides={**OVERRIDES, "context": [], "root": str(settings.root), "patterns": asked})
+    )
+    assert "theft: Busiest shift per hour: " in summary["sentence"]
+    assert "No denominator: set patterns.denominator" in summary["sentence"]
+    assert not summary["sentence"].endswith("..")
+    find_patterns(settings)
+
+
 def test_a_day_before_the_record_is_refused(settings) -> None:
     early = {**OVERRIDES, "context": [], "root": str(settings.root), "patterns": {"as_of": "1999-01-01"}}
     with pytest.raises(ConfigError, match="before the first incident"):
