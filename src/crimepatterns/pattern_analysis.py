@@ -193,6 +193,7 @@ def _overall_sentence(found: Mapping[str, Mapping[str, Any]], window: Window) ->
         parts.append(
             f"{name} {' and '.join(told)}" if told else f"{name}: {'. '.join(sentences)}" if sentences else name
         )
+    return f"{window}: {'; '.join(parts)}."
 
 
 def _counted(number: int, noun: str) -> str:
