@@ -26,15 +26,15 @@ def fold_means(
 ) -> dict[str, NDArray[np.float64]]:
     """Forecast the last `folds` periods of a history by each member, each from what was known before it.
 
-    Members are fitted at most twice: at moments that lie `folds` periods apart on a fixed beat of the calendar, so that
-    a stack fitted a period later finds all but its newest fold in the cache.
+    Members are fitted at most twice: at moments that lie `folds` periods apart on a fixed beat of the calendar, the
+    first at or before the first fold, so that a stack fitted a period later finds all but its newest fold in the cache.
 
     Parameters
     ----------
     history : History
     members : mapping of str to Forecaster
     folds : int
-        More than that many periods must lie before the first.
+        More than that many periods must lie before the first of them.
     cache : dict
         Filled here; pass the same again to save work.
 
@@ -45,14 +45,16 @@ def fold_means(
     periods = history.panel.periods
     days = round(float(np.median(civil_days(periods))))
     archive = Archive(history.incidents, history.grid, days, history.covariates)
-    cutoffs = [periods.starts[len(periods) - folds + i] for i in range(folds)]
-    blocks = _blocks(cutoffs, days, folds)
+    starts = list(periods.starts)
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in members}
-    for block in blocks:
-        known = [archive.at(cutoff, target=history.target, categories=history.panel.categories) for cutoff in block]
-        digests = [_digest(one) for one in known]
+    for begin, cutoffs in _blocks(starts, days, folds):
+        taught, *known = (
+            archive.at(cutoff, target=history.target, categories=history.panel.categories)
+            for cutoff in (begin, *cutoffs)
+        )
+        digests = [_digest(one) for one in (taught, *known)]
         for name, member in members.items():
-            parts[name] += _block_means(name, member, known, digests, days, cache)
+            parts[name] += _block_means(name, member, taught, known, digests, days, cache)
     while len(cache) > _MOST_KEPT:
         cache.pop(next(iter(cache)))
     return {name: np.column_stack(found) for name, found in parts.items()}
@@ -61,33 +63,37 @@ def fold_means(
 def _block_means(
     name: str,
     member: Forecaster,
+    taught: History,
     known: Sequence[History],
     digests: Sequence[str],
     days: int,
     cache: FoldCache,
 ) -> list[NDArray[np.float64]]:
-    """Forecasts of one member over a block, fitted once at its first cutoff."""
-    keys = [(digests[0], digest, name, known[0].target) for digest in digests]
+    """Forecasts of one member over a block, fitted once at its begin."""
+    keys = [(digests[0], digest, name, taught.target) for digest in digests[1:]]
     if any(key not in cache for key in keys):
-        first = known[0]
         # The seed comes from what is forecast, so that a forecast that was kept is the one that would be made again.
-        seed = [zlib.crc32(f"{first.target}/{name}/fold".encode()), int(first.cutoff.timestamp())]
-        fitted = member.fit(first, rng=np.random.default_rng(seed))
+        seed = [zlib.crc32(f"{taught.target}/{name}/fold".encode()), int(taught.cutoff.timestamp())]
+        fitted = member.fit(taught, rng=np.random.default_rng(seed))
         for key, history in zip(keys, known, strict=True):
             following = Periods.starting_at(history.cutoff, days=days, count=1)
             cache[key] = fitted.predict(history, following).mean[:, 0]
     return [cache[key] for key in keys]
 
 
-def _blocks(cutoffs: Sequence[pd.Timestamp], days: int, folds: int) -> list[list[pd.Timestamp]]:
-    """Cut the cutoffs where the calendar's beat of `folds` periods has one."""
-    blocks: list[list[pd.Timestamp]] = [[]]
-    for cutoff in cutoffs:
-        beat = (cutoff.tz_localize(None) - pd.Timestamp(1970, 1, 1)).days // days
-        if beat % folds == 0 and blocks[-1]:
-            blocks.append([])
-        blocks[-1].append(cutoff)
-    return blocks
+def _blocks(starts: Sequence[pd.Timestamp], days: int, folds: int) -> list[tuple[pd.Timestamp, list[pd.Timestamp]]]:
+    """Put the last `folds` starts into blocks, each with the moment to fit at: the calendar's last beat before it."""
+    blocks: list[tuple[pd.Timestamp, list[pd.Timestamp]]] = []
+    first = len(starts) - folds
+    for i in range(max(first - folds + 1, 1), len(starts)):
+        beat = (starts[i].tz_localize(None) - pd.Timestamp(1970, 1, 1)).days // days % folds == 0
+        if beat:
+            blocks.append((starts[i], []))
+        if i >= first:
+            if not blocks:
+                blocks.append((starts[i], []))
+            blocks[-1][1].append(starts[i])
+    return [block for block in blocks if block[1]]
 
 
 def _digest(history: History) -> str:
