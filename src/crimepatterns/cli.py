@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from crimepatterns.cli_cards import cards_app
 from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
 from crimepatterns.cli_taxonomy import taxonomy_app
@@ -48,6 +49,7 @@ model_app = typer.Typer(help="Look after stored models.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(taxonomy_app, name="taxonomy")
 app.add_typer(feeds_app, name="feeds")
+app.add_typer(cards_app, name="cards")
 
 
 def main() -> None:
@@ -115,7 +117,10 @@ def patterns(
     as_json: AsJson = False,
     force: Force = False,
     method: Annotated[
-        list[str] | None, typer.Option("--method", help="Only this method; may be repeated. Default: patterns.methods.")
+        list[str] | None,
+        typer.Option(
+            "--method", help="Only this method, other results stay; may be repeated. Default: patterns.methods."
+        ),
     ] = None,
     category: Annotated[
         list[str] | None, typer.Option("--category", help="Only this category; may be repeated.")
@@ -134,7 +139,8 @@ def patterns(
     """Find hot spots, clusters and repeats, and what changed, in the most recent year."""
     chosen = {"methods": method, "categories": category, "as_of": as_of, "filter": only, "export": export}
     asked = [f"patterns.{name}={json.dumps(value)}" for name, value in chosen.items() if value]
-    _stage("patterns", config, [*(change or []), *asked], as_json=as_json, force=force)
+    options = {"keep": True} if method or category else {}
+    _stage("patterns", config, [*(change or []), *asked], as_json=as_json, force=force, options=options)
 
 
 @app.command(epilog="Example: crimepatterns train --set 'forecast.categories=[burglary]'")

@@ -15,13 +15,13 @@ from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import NotApplicableError, PatternError
-from crimepatterns.pattern_methods import ALL_CATEGORIES, METHODS, ONE_CATEGORY, PatternWork
+from crimepatterns.pattern_methods import ALL_CATEGORIES, ALL_TOGETHER, METHODS, ONE_CATEGORY, PatternWork
 from crimepatterns.pattern_methods.surfaces import cell_counts
 from crimepatterns.patterns.autocorrelation import gi_star
 from crimepatterns.patterns.clusters import dbscan
 from crimepatterns.patterns.density import Kernel, kernel_density
 from crimepatterns.patterns.window import Window
-from crimepatterns.store.atomic import replacing_folder
+from crimepatterns.store.atomic import copy_missing, replacing_folder
 from crimepatterns.store.layers import export_layer
 from crimepatterns.store.layout import slug
 
@@ -91,7 +91,7 @@ def find_clusters(incidents: Incidents, *, radius_m: float = 120.0, min_incident
     return dbscan(incidents, radius_m=radius_m, min_incidents=min_incidents)
 
 
-def find_patterns(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
+def find_patterns(settings: Settings, *, keep: bool = False, progress: Progress = silent) -> dict[str, Any]:
     """Apply every method of the settings per category and for all together; write below ``results/<city>/patterns``.
 
     Every file carries its window, as-of date, parameters, run date and a sentence.
@@ -99,6 +99,8 @@ def find_patterns(settings: Settings, *, progress: Progress = silent) -> dict[st
     Parameters
     ----------
     settings : Settings
+    keep : bool
+        Keep the files of former runs that this one does not make, such as those of other methods.
     progress : Progress
 
     Returns
@@ -134,6 +136,8 @@ def find_patterns(settings: Settings, *, progress: Progress = silent) -> dict[st
         for path in sorted(folder.rglob("*.parquet")):
             for form in settings.patterns.export:
                 export_layer(path, form)
+        if keep:
+            copy_missing(work.city.layout.patterns, folder)
         outputs += sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*") if path.is_file())
     if not found:
         raise PatternError(f"No category has an incident in the window {work.window}: raise patterns.window_days.")
@@ -170,7 +174,7 @@ def _analyse(
     found: dict[str, Any] = {"incidents": len(chosen)}
     for step, method in enumerate(work.settings.methods):
         progress(step)
-        if name == ALL_CATEGORIES and method in ONE_CATEGORY:
+        if method in (ONE_CATEGORY if name == ALL_CATEGORIES else ALL_TOGETHER):
             continue
         try:
             # Threads of linear algebra wait for one another by spinning: on small tables several cost more than one.
@@ -193,7 +197,9 @@ def _overall_sentence(found: Mapping[str, Mapping[str, Any]], window: Window) ->
         parts.append(
             f"{name} {' and '.join(told)}" if told else f"{name}: {'. '.join(sentences)}" if sentences else name
         )
-    return f"{window}: {'; '.join(parts)}."
+    cards = found.get(ALL_CATEGORIES, {}).get("cards")
+    told_of_cards = f" Cards: {cards['sentence']}" if cards else ""
+    return f"{window}: {'; '.join(parts)}.{told_of_cards}"
 
 
 def _counted(number: int, noun: str) -> str:

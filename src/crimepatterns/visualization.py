@@ -16,6 +16,7 @@ from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.domain.scorecard import Scorecard
 from crimepatterns.errors import MissingInputError, PatternError
+from crimepatterns.pattern_methods.card_file import CardFile
 from crimepatterns.patterns.window import Window, last_days
 from crimepatterns.quality.flags import without_doubted_hours
 from crimepatterns.store.atomic import replacing_folder
@@ -40,6 +41,7 @@ _KINDS = (
     "change",
     "near_repeat",
     "knox",
+    "cards",
     "scan",
     "usual",
     "concentration",
@@ -137,6 +139,8 @@ class _Gallery:
             yield from self._of_one_file(self.city.layout.patterns / name)
             yield f"hours_{name}", partial(self._hours, category)
             yield f"seasons_{name}", partial(self._seasons, category)
+        if (self.city.layout.patterns / _ALL / "cards.json").exists():
+            yield "cards", self._cards
         for category in self.city.targets:
             name = slug(category)
             yield f"forecast_{name}", partial(self._forecast_map, name)
@@ -226,6 +230,10 @@ class _Gallery:
         if category != _ALL:
             return self.city.incidents.of(category)
         return self.city.incidents.of(*{*self.pattern_categories, *self.city.reported_categories})
+
+    def _cards(self) -> Figure:
+        found = CardFile(self.city)
+        return static.card_sheet(found.decided.cards, self.city.area, facts=found.stored.facts)
 
     def _hours(self, category: str) -> Figure:
         chosen = self.window.of(self._chosen(category))

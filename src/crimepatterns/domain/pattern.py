@@ -153,8 +153,8 @@ class PatternCard:
     members : tuple of str
         Incident ids, at least two, unique.
     evidence : DataFrame, shape (n_members, ...)
-        ``id, occurred_from, occurred_until, category, x, y`` and the behaviour fields used, in the order of `members`;
-        never free text.
+        ``id, occurred_from, occurred_until, time_precision, category, x, y`` and the behaviour fields used, in the
+        order of `members`; never free text.
     common_factors : tuple of CommonFactor
     distinctiveness : Distinctiveness
     window : NextWindow or None

@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import Any
 
 from crimepatterns.domain.incidents import Incidents
-from crimepatterns.pattern_methods import clusters, densities, rates, repeats, streets, surfaces, tables, times
+from crimepatterns.pattern_methods import cards, clusters, densities, rates, repeats, streets, surfaces, tables, times
 from crimepatterns.pattern_methods.work import ALL_CATEGORIES, PatternWork
 
-__all__ = ["ALL_CATEGORIES", "METHODS", "ONE_CATEGORY", "Method", "PatternWork"]
+__all__ = ["ALL_CATEGORIES", "ALL_TOGETHER", "METHODS", "ONE_CATEGORY", "Method", "PatternWork"]
 
 Method = Callable[[PatternWork, Incidents, Mapping[str, Any], Path], dict[str, Any]]
 """Takes the work, the incidents of one category, the facts that every file carries, and a folder to write into; returns
@@ -39,8 +39,12 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "network": streets.along_streets,
         "season_trend": times.course,
         "rhythms": times.hours_and_shifts,
+        "cards": cards.alike,
     }
 )
 
 ONE_CATEGORY = frozenset({"knox", "near_repeat", "scan"})
 """Methods that say nothing about all categories together: a theft does not repeat a burglary."""
+
+ALL_TOGETHER = frozenset({"cards"})
+"""Methods that compare categories with each other, and so look at all of them together only."""

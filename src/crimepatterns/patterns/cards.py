@@ -17,11 +17,14 @@ from crimepatterns.domain.protocols import Executor
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns.cards_candidates import CITYWIDE, REACHES, find_candidates
 from crimepatterns.patterns.cards_fields import BehaviourColumns
-from crimepatterns.patterns.cards_scan import Reach
 from crimepatterns.patterns.cards_scene import CardScene, make_scene
+from crimepatterns.patterns.cards_windows import Reach
 from crimepatterns.patterns.cards_writing import Told, write_card
 
 __all__ = ["CardList", "find_cards"]
+
+_LIMITED = 3
+"""Place of the condition of limited duration in the checklist."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,10 @@ class CardList:
             told = f"{count} pattern{'s stand' if count > 1 else ' stands'} out: {', '.join(kinds)}."
         else:
             told = "No set of alike events stands out from chance."
+        standing = int(str(self.parameters.get("standing", 0)))
+        if standing:
+            sets = "set is" if standing == 1 else "sets are"
+            told += f" {standing} further {sets} nothing new: about as many alike were there before, or for too long."
         return told + "".join(f" No {kind} looked for: {reason}" for kind, reason in self.skipped.items())
 
     def merged(self, cards: Sequence[PatternCard], *, title: str | None = None) -> PatternCard:
@@ -108,6 +115,9 @@ def find_cards(
     executor: Executor | None = None,
 ) -> CardList:
     """Look for patterns of the seven types of IACA among the incidents of the last days.
+
+    A set of alike events that stands out but is not of limited duration, by what the record shows, is no pattern and
+    gets no card; how many there were stands in the parameters (``standing``).
 
     Parameters
     ----------
@@ -172,7 +182,7 @@ def find_cards(
         scene.places, reaches=reach, least=least_events, level=level, count=replicates, seed=seed, executor=executor
     )
     null = f"category and behaviour are exchangeable among the incidents of a district within {season_days} days"
-    cards = []
+    cards, standing = [], 0
     for one in candidates:
         rows = scene.with_copies(one.rows)
         told = Told(
@@ -181,5 +191,9 @@ def find_cards(
             Distinctiveness(len(one.rows), one.expected, one.p_value, one.q_value, null),
             MappingProxyType({**used, "agree_in": one.keys}),
         )
-        cards.append(write_card(scene, rows, told))
-    return CardList(tuple(cards), MappingProxyType(skipped), scene, MappingProxyType(used))
+        card = write_card(scene, rows, told)
+        if card.checklist[_LIMITED].verdict == "not met":
+            standing += 1
+        else:
+            cards.append(card)
+    return CardList(tuple(cards), MappingProxyType(skipped), scene, MappingProxyType({**used, "standing": standing}))

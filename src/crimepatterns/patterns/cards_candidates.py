@@ -5,8 +5,8 @@ out and the search is done again, until nothing stands out (Zhang, Assuncao and 
 https://doi.org/10.1155/2010/642379).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from crimepatterns.domain.pattern import PatternType
 from crimepatterns.domain.protocols import Executor
 from crimepatterns.patterns.cards_fields import Fields, KeySet
-from crimepatterns.patterns.cards_scan import NO_SCORE, WEEKS, Family, LabelScan, Reach, Scale, close_pairs
+from crimepatterns.patterns.cards_past import Before, pasts
+from crimepatterns.patterns.cards_scan import NO_SCORE, WEEKS, Family, LabelScan, Scale
+from crimepatterns.patterns.cards_windows import Reach, Windows, make_windows
 from crimepatterns.patterns.permutation import exceeds, replicates
 
 __all__ = ["CITYWIDE", "REACHES", "Candidate", "Scene", "find_candidates", "key_sets"]
@@ -23,18 +25,17 @@ REACHES: Mapping[PatternType, Reach] = {
     "series": Reach(1_000.0, 21.0),
     "spree": Reach(1_500.0, 1.0),
     "hot spot": Reach(250.0, 28.0),
-    "hot place": Reach(1.0, 91.0),
+    "hot place": Reach(1.0, 60.0),
 }
 """Reach of a window around its centre, by local type."""
 
 CITYWIDE: tuple[PatternType, ...] = ("hot product", "hot prey", "hot setting")
 """Types that are related by product, target or setting, wherever they happen."""
 
-_Ends = tuple[NDArray[np.int32], NDArray[np.int32]]
-
 _MOST_ROUNDS = 8
 _LEAST_PLACES = 3
 _MOST_BY_CHANCE = 0.5
+_FEW = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,8 @@ class Scene:
         Week of the window, and number of district and season.
     families : tuple of Family
     category : ndarray of int64
+    before : Before
+        Incidents of the time before.
     """
 
     x: NDArray[np.float64] = field(repr=False)
@@ -59,10 +62,11 @@ class Scene:
     stratum: NDArray[np.int64] = field(repr=False)
     families: tuple[Family, ...]
     category: NDArray[np.int64] = field(repr=False)
+    before: Before = field(repr=False)
 
     def only(self, rows: NDArray[np.int64]) -> "Scene":
         """Return the scene with the given incidents only."""
-        families = tuple(Family(f.iaca_type, f.keys, f.code[rows], f.rate[rows]) for f in self.families)
+        families = tuple(family.only(rows) for family in self.families)
         return Scene(
             self.x[rows],
             self.y[rows],
@@ -71,6 +75,7 @@ class Scene:
             self.stratum[rows],
             families,
             self.category[rows],
+            self.before,
         )
 
     def places(self, rows: NDArray[np.int64]) -> int:
@@ -150,53 +155,100 @@ def find_candidates(
     tuple of Candidate
         Without common members, the most distinct first.
     """
-    alive = np.arange(len(scene.x))
-    pairs: dict[str, _Ends] = {}
-    pairs |= {name: close_pairs(scene.x, scene.y, scene.time_days, reach) for name, reach in reaches.items()}
+    needed = {family.iaca_type for family in scene.families}
+    windows: dict[str, Windows] = {
+        name: make_windows(scene.x, scene.y, scene.time_days, reach)
+        for name, reach in reaches.items()
+        if name in needed and name not in CITYWIDE
+    }
+    scene = _with_pasts(scene, windows)
+    alive, blocks = np.arange(len(scene.x)), int(scene.stratum.max(initial=0)) + 2
     found: list[Candidate] = []
+    former: _Null | None = None
+    stale = np.ones(blocks, dtype=bool)
     for turn in range(_MOST_ROUNDS):
         if len(alive) < least:
             break
-        here = _Round(scene.only(alive), _within(pairs, alive, len(scene.x)), least, level)
-        new = here.distinct(before=len(found), count=count, seed=seed + turn, executor=executor)
+        left = {name: own.only(alive) for name, own in windows.items()} if turn else windows
+        here = _Round(scene.only(alive), left, stale, least, level)
+        new, former = here.distinct(before=len(found), former=former, count=count, seed=seed + turn, executor=executor)
         if not new:
             break
+        stale = here.disturbed(new)
         found += [_back(one, alive) for one in new]
         alive = np.setdiff1d(alive, np.concatenate([one.rows for one in found]))
     return tuple(sorted(found, key=lambda one: (one.q_value, -one.score)))
 
 
-class _Round:
-    """One search among what is still there."""
+def _with_pasts(scene: Scene, windows: Mapping[str, Windows]) -> Scene:
+    families = list(scene.families)
+    for name, own in windows.items():
+        codes = {
+            number: (family.before, int(family.code.max(initial=0)) + 1)
+            for number, family in enumerate(families)
+            if family.iaca_type == name
+        }
+        for number, past in pasts(scene.x, scene.y, own, scene.before, codes).items():
+            families[number] = replace(families[number], past=past)
+    return replace(scene, families=tuple(families))
 
-    def __init__(self, scene: Scene, pairs: Mapping[str, _Ends], least: int, level: float) -> None:
-        self._scene, self._level, self._least = scene, level, least
+
+class _Round:
+    """One search among what is still there; districts and seasons from which nothing was taken need no new look."""
+
+    def __init__(
+        self, scene: Scene, windows: Mapping[str, Windows], stale: NDArray[np.bool_], least: int, level: float
+    ) -> None:
+        self._scene, self._windows, self._level, self._least = scene, windows, level, least
+        self._stale, self._again = stale, np.zeros(len(stale), dtype=bool)
         order = np.argsort(scene.stratum, kind="stable")
         local = tuple(f for f in scene.families if f.iaca_type not in CITYWIDE)
         citywide = tuple(f for f in scene.families if f.iaca_type in CITYWIDE)
-        self._scan = LabelScan(local, citywide, pairs, order, scene.stratum, scene.week, least)
+        looked = windows if stale.all() else {n: own.around(stale[scene.stratum]) for n, own in windows.items()}
+        self._scan = LabelScan(
+            local, citywide, looked, scene.category, order, scene.stratum, scene.week, least, len(stale)
+        )
 
-    def distinct(self, *, before: int, count: int, seed: int, executor: Executor | None) -> list[Candidate]:
+    def distinct(
+        self, *, before: int, former: "_Null | None", count: int, seed: int, executor: Executor | None
+    ) -> tuple[list[Candidate], "_Null"]:
         """Return at most one candidate per district and season: the next ones are judged without it."""
         raw = self._scan.scores()
         observed = self._scan.maxima(raw)
         drawn = np.stack(list(replicates(self._scan.dealt_maxima, count, seed=seed, executor=executor)))
-        scale = Scale.of(drawn, observed)
-        null = _Null(scale.by_block(drawn), scale.by_block(observed), before)
+        scale = Scale.of(drawn, observed) if former is None else former.scale
+        null = _Null(scale.by_block(drawn), scale.by_block(observed), before, scale)
+        if former is not None:
+            null = null.with_former(former, self._stale)
         scores = [scale.apply(own, number) for number, own in enumerate(raw)]
         chosen: list[Candidate] = []
         taken, closed = np.zeros(len(self._scene.x), dtype=bool), set()
+        self._again[:] = False
         for score, number, at in self._listed(scores, null, self._level):
             block = self._block(number, at)
             p, q = null.p_value(score, block), null.q_value(score)
             if block in closed or p > self._level:
                 continue
             one = self._candidate(number, at, scores, score=score, chances=(p, q))
-            if one is not None and not taken[one.rows].any():
-                taken[one.rows] = True
-                closed.add(block)
-                chosen.append(one)
-        return chosen
+            if one is not None:
+                self._again[block] = True
+                if not taken[one.rows].any():
+                    taken[one.rows] = True
+                    closed.add(block)
+                    chosen.append(one)
+        return chosen, null
+
+    def disturbed(self, taken: Sequence[Candidate]) -> NDArray[np.bool_]:
+        """Tell in which districts and seasons to look again without the given candidates.
+
+        Those in which something was found, and those that lose more than a few of their events.
+        """
+        stratum = self._scene.stratum
+        size = np.bincount(stratum, minlength=len(self._stale))
+        lost = np.bincount(stratum[np.concatenate([one.rows for one in taken])], minlength=len(self._stale))
+        stale = self._again | (lost > _FEW * size)
+        stale[-1] = True
+        return stale
 
     def _block(self, number: int, at: int) -> int:
         return int(self._scene.stratum[at]) if number < len(self._scan.local) else self._scan.blocks - 1
@@ -240,10 +292,10 @@ class _Round:
         return chosen
 
     def _around(self, family: Family, at: int) -> tuple[NDArray[np.int64], float]:
-        first, second = self._scan.pairs[family.iaca_type]
-        near = np.concatenate([[at], second[first == at], first[second == at]]).astype(np.int64)
-        rows = np.sort(near[family.code[near] == family.code[at]])
-        return rows, float(family.rate[at] * len(near))
+        near = self._windows[family.iaca_type].of(at)
+        rows = near[family.code[near] == family.code[at]]
+        here = np.array([at])
+        return rows, float(family.rates(here, family.code[here], family.rate[here])[0] * len(near))
 
     def _of_window(self, family: Family, at: int, score: float, chances: tuple[float, float]) -> Candidate | None:
         _, counts, means = self._scan.window_scores(family.code)
@@ -265,6 +317,12 @@ class _Null:
     drawn: NDArray[np.float64]
     observed: NDArray[np.float64]
     before: int
+    scale: Scale
+
+    def with_former(self, former: "_Null", stale: NDArray[np.bool_]) -> "_Null":
+        """Return what is new for the blocks that were looked at again, and the former for the others."""
+        drawn = np.where(stale, self.drawn, former.drawn)
+        return replace(self, drawn=drawn, observed=np.where(stale, self.observed, former.observed))
 
     def p_value(self, score: float, block: int) -> float:
         """Of a set so distinct in the same district and season."""
@@ -283,17 +341,6 @@ class _Null:
     def _ratio(self, score: float) -> float:
         by_chance = (exceeds(self.drawn, score).sum() + 1) / (len(self.drawn) + 1)
         return float(by_chance / (int(exceeds(self.observed, score).sum()) + self.before))
-
-
-def _within(pairs: Mapping[str, _Ends], alive: NDArray[np.int64], size: int) -> dict[str, _Ends]:
-    place = np.full(size, -1, dtype=np.int32)
-    place[alive] = np.arange(len(alive), dtype=np.int32)
-    kept = {}
-    for name, (first, second) in pairs.items():
-        one, other = place[first], place[second]
-        both = (one >= 0) & (other >= 0)
-        kept[name] = (one[both], other[both])
-    return kept
 
 
 def _back(one: Candidate, alive: NDArray[np.int64]) -> Candidate:

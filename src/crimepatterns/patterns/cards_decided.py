@@ -2,14 +2,27 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from crimepatterns.domain.card_decision import CardDecision
 from crimepatterns.domain.pattern import Condition, PatternCard
-from crimepatterns.patterns.cards import CardList
 
-__all__ = ["DecidedCards", "apply_decisions"]
+__all__ = ["DecidedCards", "FoundCards", "apply_decisions", "same_card"]
 
 _ALIKE = 0.5
+
+
+class FoundCards(Protocol):
+    """The cards of an analysis, as `crimepatterns.patterns.cards.CardList` holds them."""
+
+    @property
+    def cards(self) -> tuple[PatternCard, ...]:
+        """The most distinct first."""
+        ...
+
+    def merged(self, cards: Sequence[PatternCard], *, title: str | None = None) -> PatternCard:
+        """Write one card for the members of several."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +40,7 @@ class DecidedCards:
     dismissed: tuple[PatternCard, ...]
 
 
-def apply_decisions(found: CardList, decisions: Iterable[CardDecision]) -> DecidedCards:
+def apply_decisions(found: FoundCards, decisions: Iterable[CardDecision]) -> DecidedCards:
     """Apply decisions, the oldest first, to the cards of an analysis.
 
     A card is known again by its members. Names and acceptance pass on to a card that has grown, as long as at least
@@ -36,7 +49,7 @@ def apply_decisions(found: CardList, decisions: Iterable[CardDecision]) -> Decid
 
     Parameters
     ----------
-    found : CardList
+    found : FoundCards
     decisions : iterable of CardDecision
 
     Returns
@@ -65,11 +78,16 @@ def apply_decisions(found: CardList, decisions: Iterable[CardDecision]) -> Decid
     return DecidedCards(tuple(card for card in cards if card.card_id not in dismissed), gone)
 
 
+def same_card(members: Iterable[str], others: Iterable[str]) -> bool:
+    """Tell whether two sets of members are one card, earlier and later: half of all of them are common."""
+    own, other = set(members), set(others)
+    return len(own & other) >= _ALIKE * len(own | other)
+
+
 def _about(card: PatternCard, decision: CardDecision) -> bool:
-    own, decided = set(card.members), set(decision.members)
     if decision.kind == "dismiss":
-        return own <= decided
-    return len(own & decided) >= _ALIKE * len(own | decided)
+        return set(card.members) <= set(decision.members)
+    return same_card(card.members, decision.members)
 
 
 def _accepted(card: PatternCard, decision: CardDecision) -> PatternCard:
@@ -79,7 +97,7 @@ def _accepted(card: PatternCard, decision: CardDecision) -> PatternCard:
     return replace(card, status="accepted", checklist=(*card.checklist[:4], fifth), notes=(*card.notes, said))
 
 
-def _merged(found: CardList, cards: Sequence[PatternCard], decision: CardDecision) -> list[PatternCard]:
+def _merged(found: FoundCards, cards: Sequence[PatternCard], decision: CardDecision) -> list[PatternCard]:
     wanted = set(decision.members)
     parts = [card for card in cards if len(wanted & set(card.members)) > _ALIKE * len(card.members)]
     if len(parts) < 2:

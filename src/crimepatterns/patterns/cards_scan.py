@@ -7,18 +7,19 @@ incidents (category and behaviour together) are exchangeable within district and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from crimepatterns.domain.pattern import PatternType
-from crimepatterns.errors import PatternError
 from crimepatterns.patterns.cards_fields import KeySet
-from crimepatterns.patterns.space_time_pairs import SAME_PLACE_M, PairSearch
+from crimepatterns.patterns.cards_past import Past
+from crimepatterns.patterns.cards_windows import Windows
 
-__all__ = ["Family", "LabelScan", "Reach", "Scale", "close_pairs"]
+__all__ = ["NO_SCORE", "WEEKS", "Family", "LabelScan", "Scale"]
 
 WEEKS = (1, 2, 4)
 """Lengths of city-wide windows."""
@@ -26,22 +27,7 @@ WEEKS = (1, 2, 4)
 NO_SCORE = -1e3
 """Stands for no score among standardised ones: finite, so that it ties with nothing else."""
 
-_MOST_PAIRS = 30_000_000
 _LEAST_SCALE = 0.25
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far apart the centre of a window and its members may be.
-
-    Parameters
-    ----------
-    distance_m, days : float
-        Metres; days before or after. Distances up to a metre are the same place.
-    """
-
-    distance_m: float
-    days: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,38 +43,27 @@ class Family:
         Combination of their values, -1 where unknown.
     rate : ndarray of float, shape (n,)
         Base rate of that combination in the incident's district.
+    before : ndarray of int64, shape (m,)
+        The same combination of the incidents before, -1 where it does not occur any more.
+    past : Past or None
+        What was usual at the places before; None for city-wide types, and while it is not counted yet.
     """
 
     iaca_type: PatternType
     keys: KeySet
     code: NDArray[np.int64] = field(repr=False)
     rate: NDArray[np.float64] = field(repr=False)
+    before: NDArray[np.int64] = field(repr=False)
+    past: Past | None = field(default=None, repr=False)
 
+    def only(self, rows: NDArray[np.int64]) -> "Family":
+        """Return the same for some of the incidents."""
+        past = None if self.past is None else self.past.only(rows)
+        return replace(self, code=self.code[rows], rate=self.rate[rows], past=past)
 
-def close_pairs(
-    x: NDArray[np.float64], y: NDArray[np.float64], time_days: NDArray[np.float64], reach: Reach
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return all pairs of incidents within reach of each other.
-
-    Raises
-    ------
-    PatternError
-        If there are more than 30 million.
-    """
-    search = PairSearch(x, y, reach_m=max(reach.distance_m, SAME_PLACE_M), reach_days=int(np.ceil(reach.days)))
-    first, second, total = [], [], 0
-    for block in search.pairs(np.floor(time_days).astype(np.int64)):
-        near = np.abs(time_days[block.first] - time_days[block.second]) <= reach.days
-        first.append(block.first[near].astype(np.int32))
-        second.append(block.second[near].astype(np.int32))
-        total += len(first[-1])
-        if total > _MOST_PAIRS:
-            raise PatternError(
-                f"More than {_MOST_PAIRS:,} pairs lie within {reach.distance_m:g} m and {reach.days:g} days: "
-                "look at fewer days or categories, or leave places out that stand for unknown addresses."
-            )
-    empty = np.empty(0, dtype=np.int32)
-    return np.concatenate([empty, *first]), np.concatenate([empty, *second])
+    def rates(self, rows: NDArray[np.int64], code: NDArray[np.int64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the base rates of values at the places of some incidents; see `Past.rates`."""
+        return rate if self.past is None else self.past.rates(rows, code, rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,33 +73,34 @@ class LabelScan:
     Parameters
     ----------
     local, citywide : tuple of Family
-    pairs : mapping of type to (first, second)
-        Pairs within the reach of each local type.
+    windows : mapping of type to Windows
+        Of each local type.
+    category : ndarray of int64, shape (n,)
+        Members of a local family agree in it, whatever else they agree in.
     order, stratum : ndarray of int64, shape (n,)
         Incidents sorted by district and season, and the number of it in the order of the incidents.
     week : ndarray of int64, shape (n,)
         Week of each incident, 0 the first.
     least : int
         Fewest alike events that count.
+    blocks : int
+        Number of districts and seasons, and one for the city as a whole.
     """
 
     local: tuple[Family, ...]
     citywide: tuple[Family, ...]
-    pairs: Mapping[str, tuple[NDArray[np.int32], NDArray[np.int32]]] = field(repr=False)
+    windows: Mapping[str, Windows] = field(repr=False)
+    category: NDArray[np.int64] = field(repr=False)
     order: NDArray[np.int64] = field(repr=False)
     stratum: NDArray[np.int64] = field(repr=False)
     week: NDArray[np.int64] = field(repr=False)
     least: int
+    blocks: int
 
     @property
     def families(self) -> tuple[Family, ...]:
         """All families, in the order of the scores."""
         return (*self.local, *self.citywide)
-
-    @property
-    def blocks(self) -> int:
-        """Number of districts and seasons, and one for the city as a whole."""
-        return int(self.stratum.max(initial=0)) + 2
 
     def dealt_maxima(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Deal the labels out anew within district and season, and return the best scores; see `maxima`."""
@@ -148,29 +124,24 @@ class LabelScan:
 
     def scores(self, dealt: NDArray[np.int64] | None = None) -> list[NDArray[np.float64]]:
         """Score every centre of every local family, and every window and value of the city-wide ones."""
-        size = len(self.stratum)
-        found = []
-        for family in self.local:
-            code = family.code if dealt is None else family.code[dealt]
-            rate = family.rate if dealt is None else family.rate[dealt]
-            alike, among = self.alike(family, code), self._among(family.iaca_type, size)
-            found.append(_local_scores(alike, among, rate, self.least))
-        for family in self.citywide:
-            code = family.code if dealt is None else family.code[dealt]
-            found.append(self.window_scores(code)[0].ravel())
-        return found
+        found = {}
+        for kind, windows in self.windows.items():
+            own = [number for number, family in enumerate(self.local) if family.iaca_type == kind]
+            if own:
+                centre, member = _of_one_category(windows, self.category if dealt is None else self.category[dealt])
+            for number in own:
+                family = self.local[number]
+                code, rate = self._dealt(family.code, dealt), self._dealt(family.rate, dealt)
+                alike = _alike(centre, member, code.astype(np.int32))
+                rows = np.flatnonzero(alike >= self.least)
+                rates = family.rates(rows, code[rows], rate[rows])
+                found[number] = _local_scores(alike, windows.among, rows, rates)
+        local = [found[number] for number in range(len(self.local))]
+        return [*local, *(self.window_scores(self._dealt(one.code, dealt))[0].ravel() for one in self.citywide)]
 
-    def alike(self, family: Family, code: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Count the alike events in the window of each centre, itself included; 0 where its values are unknown."""
-        first, second = self.pairs[family.iaca_type]
-        same = np.flatnonzero((code[first] == code[second]) & (code[first] >= 0))
-        size = len(code)
-        count = np.bincount(first[same], minlength=size) + np.bincount(second[same], minlength=size)
-        return np.where(code >= 0, count + 1, 0)
-
-    def _among(self, iaca_type: PatternType, size: int) -> NDArray[np.int64]:
-        first, second = self.pairs[iaca_type]
-        return np.bincount(first, minlength=size) + np.bincount(second, minlength=size) + 1
+    @staticmethod
+    def _dealt(values: NDArray[Any], dealt: NDArray[np.int64] | None) -> NDArray[Any]:
+        return values if dealt is None else values[dealt]
 
     def window_scores(
         self, code: NDArray[np.int64]
@@ -238,13 +209,27 @@ class Scale:
         return np.asarray(np.where(maxima > 0, scaled, NO_SCORE).max(axis=-2))
 
 
+def _of_one_category(windows: Windows, category: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    small = category.astype(np.int32)
+    same = np.flatnonzero(small[windows.centre] == small[windows.member])
+    return windows.centre[same], windows.member[same]
+
+
+def _alike(centre: NDArray[np.int32], member: NDArray[np.int32], code: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Count the alike events in the window of each centre, itself included; 0 where its values are unknown."""
+    same = centre[code[centre] == code[member]]
+    return np.where(code >= 0, np.bincount(same, minlength=len(code)) + 1, 0)
+
+
 def _local_scores(
-    alike: NDArray[np.int64], among: NDArray[np.int64], rate: NDArray[np.float64], least: int
+    alike: NDArray[np.int64], among: NDArray[np.int64], rows: NDArray[np.int64], rate: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Score the centres in `rows` by the chance of so many alike; 0 where no more than the base rate gives."""
     scores = np.zeros(len(alike))
-    worth = np.flatnonzero(alike >= least)
+    more = alike[rows] - 1 > rate * (among[rows] - 1)
+    worth, rate = rows[more], rate[more]
     k, n = alike[worth].astype(float), among[worth].astype(float)
-    scores[worth] = -np.log10(np.maximum(special.betainc(k - 1.0, n - k + 1.0, rate[worth]), 1e-300))
+    scores[worth] = -np.log10(np.maximum(special.betainc(k - 1.0, n - k + 1.0, rate), 1e-300))
     return scores
 
 

@@ -13,6 +13,7 @@ from crimepatterns.domain.pattern import IACA_TYPES, PatternType
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns.cards_candidates import Scene, key_sets
 from crimepatterns.patterns.cards_fields import BehaviourColumns, Fields, read_fields
+from crimepatterns.patterns.cards_past import Before
 from crimepatterns.patterns.cards_scan import Family
 from crimepatterns.patterns.filters import behaviour_column
 from crimepatterns.patterns.window import last_days
@@ -20,6 +21,7 @@ from crimepatterns.patterns.window import last_days
 __all__ = ["CardScene", "make_scene"]
 
 _LONGEST_SPAN = pd.Timedelta(days=7)
+_PAST = pd.Timedelta(days=365)
 _NO_COLUMNS = {
     "series": "the file tells no behaviour beside the category.",
     "spree": "the file tells no behaviour beside the category.",
@@ -137,7 +139,10 @@ def make_scene(
     stratum = np.unique(np.column_stack([district, season]), axis=0, return_inverse=True)[1].ravel().astype(np.int64)
     week = int(back.max() // 7) - (back // 7).astype(np.int64)
     first, event = _events(table)
-    families, skipped = _families(fields, position[first], types)
+    before = np.flatnonzero(
+        ((record["occurred_from"] >= start - _PAST) & (record["occurred_from"] < start)).to_numpy(dtype=bool)
+    )
+    families, skipped = _families(fields, position[first], before, types)
     places = Scene(
         table["x"].to_numpy(dtype=float)[first],
         table["y"].to_numpy(dtype=float)[first],
@@ -146,6 +151,7 @@ def make_scene(
         stratum[first],
         families,
         fields.codes["category"][position[first]],
+        Before(*(record[axis].to_numpy(dtype=float)[before] for axis in ("x", "y"))),
     )
     if columns.relationship is not None:
         behaviour_column(known, columns.relationship, wanted="relationship")
@@ -158,7 +164,7 @@ def make_scene(
 
 
 def _families(
-    fields: Fields, rows: NDArray[np.int64], types: Collection[PatternType]
+    fields: Fields, rows: NDArray[np.int64], before: NDArray[np.int64], types: Collection[PatternType]
 ) -> tuple[tuple[Family, ...], dict[str, str]]:
     families, skipped = [], {}
     for kind, keys_of_kind in key_sets(fields).items():
@@ -171,10 +177,18 @@ def _families(
             rate = fields.base_rates(joint)
             code = joint[rows]
             # Numbered anew without those that occur only before the window.
-            fresh = np.where(code >= 0, np.unique(code, return_inverse=True)[1].ravel(), -1).astype(np.int64)
-            families.append(Family(kind, keys, fresh, rate[rows]))
+            named = np.unique(code[code >= 0])
+            families.append(Family(kind, keys, _numbered(code, named), rate[rows], _numbered(joint[before], named)))
     order = {kind: number for number, kind in enumerate(IACA_TYPES)}
     return tuple(sorted(families, key=lambda family: order[family.iaca_type])), skipped
+
+
+def _numbered(code: NDArray[np.int64], named: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give each code its place among the ascending ones in `named`, -1 where it is none of them."""
+    if not len(named):
+        return np.full(len(code), -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(named, code), len(named) - 1)
+    return np.where(named[at] == code, at, -1).astype(np.int64)
 
 
 def _events(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

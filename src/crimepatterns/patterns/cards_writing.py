@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from crimepatterns.domain.pattern import CommonFactor, Distinctiveness, PatternCard, PatternType
 from crimepatterns.patterns.cards_candidates import CITYWIDE
@@ -14,10 +13,10 @@ from crimepatterns.patterns.cards_factors import common_factors, five_conditions
 from crimepatterns.patterns.cards_fields import KeySet
 from crimepatterns.patterns.cards_scene import CardScene
 from crimepatterns.patterns.cards_window import next_window
+from crimepatterns.patterns.space_time_pairs import SAME_PLACE_M
 
 __all__ = ["Told", "write_card"]
 
-_FOOTPRINT_M = 250.0
 _KINDS: Mapping[PatternType, str] = {
     "series": "Similar events",
     "spree": "Similar events in quick succession",
@@ -78,7 +77,7 @@ def write_card(scene: CardScene, rows: NDArray[np.int64], told: Told, *, title: 
     # Records of one event are one date.
     dated = middle[~pd.Series(scene.event[rows]).duplicated().to_numpy()]
     window, note = next_window(dated, as_of=scene.as_of)
-    evidence = members[["id", "occurred_from", "occurred_until", "category", "x", "y"]].copy()
+    evidence = members[["id", "occurred_from", "occurred_until", "time_precision", "category", "x", "y"]].copy()
     for name in scene.fields.behaviours:
         evidence[name] = scene.fields.labels[name][scene.position[rows]]
     return PatternCard(
@@ -104,9 +103,10 @@ def _agreed(scene: CardScene, rows: NDArray[np.int64], keys: KeySet) -> dict[str
         if name not in scene.fields.labels:
             agreed[name] = "yes"
             continue
-        values = set(scene.fields.labels[name][place])
-        if len(values) == 1 and values != {""}:
-            agreed[name] = str(values.pop())
+        values, counts = np.unique(scene.fields.labels[name][place].astype(str), return_counts=True)
+        # Members were sought by these fields; a second record of one event may name another value.
+        if values[counts.argmax()] != "" and (keys or len(values) == 1):
+            agreed[name] = str(values[counts.argmax()])
     return agreed
 
 
@@ -143,8 +143,11 @@ def _before(scene: CardScene, rows: NDArray[np.int64], keys: Mapping[str, str], 
     found = scene.record.loc[earlier, ["x", "y"]].to_numpy(dtype=float)
     if citywide or not len(found):
         return len(found)
-    own = cKDTree(scene.table[["x", "y"]].to_numpy(dtype=float)[rows])
-    return int((own.query(found)[0] <= _FOOTPRINT_M).sum())
+    # As much ground as the members take, so that the two numbers can be compared.
+    own = scene.table[["x", "y"]].to_numpy(dtype=float)[rows]
+    middle = own.mean(axis=0)
+    radius = max(float(np.hypot(*(own - middle).T).max()), SAME_PLACE_M)
+    return int((np.hypot(*(found - middle).T) <= radius).sum())
 
 
 def _title(kind: PatternType, keys: Mapping[str, str], members: pd.DataFrame, scene: CardScene) -> str:
@@ -152,5 +155,5 @@ def _title(kind: PatternType, keys: Mapping[str, str], members: pd.DataFrame, sc
     where = ""
     if kind not in CITYWIDE and len(scene.area.neighbourhoods):
         named = scene.area.neighbourhood_of([members["x"].median()], [members["y"].median()])[0]
-        where = f" in {named}" if named else ""
+        where = f" in {named.title() if named.isupper() and len(named) > 3 else named}" if named else ""
     return f"{_KINDS[kind]}{where}: {shared}" if shared else f"{_KINDS[kind]}{where}"

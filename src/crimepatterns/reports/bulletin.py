@@ -6,10 +6,10 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
-import shapely
 
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.pattern import PatternCard
+from crimepatterns.reports.bulletin_svg import hours_svg, map_svg
 
 __all__ = ["LIMITS", "bulletin_html", "bulletin_values"]
 
@@ -20,7 +20,6 @@ LIMITS: tuple[str, ...] = (
     "It is about events and places, and gives no ground to stop or search anybody.",
 )
 
-_MAP_WIDTH, _MAP_HEIGHT = 340.0, 300.0
 _INK = {"met": "#2f6b3a", "not met": "#8c2f22", "unknown": "#6b6658"}
 
 
@@ -35,7 +34,7 @@ def bulletin_values(card: PatternCard, *, rows: int = 60) -> dict[str, Any]:
     """
     first, last = card.evidence["occurred_from"].min(), card.evidence["occurred_from"].max()
     listed = card.evidence.head(rows)
-    hidden = {"id", "occurred_from", "occurred_until", "x", "y"}
+    hidden = {"id", "occurred_from", "occurred_until", "time_precision", "x", "y"}
     further = [str(name) for name in listed.columns if name not in hidden]
     return {
         "title": card.title,
@@ -83,7 +82,12 @@ def bulletin_html(card: PatternCard, area: StudyArea, *, made_at: pd.Timestamp, 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     page = environment.from_string(_PAGE)
     return page.render(
-        **bulletin_values(card, rows=rows), place=area.name, made_at=made_at, map=_map_svg(card, area), ink=_INK
+        **bulletin_values(card, rows=rows),
+        place=area.name,
+        made_at=made_at,
+        map=map_svg(card, area),
+        week=hours_svg(card),
+        ink=_INK,
     )
 
 
@@ -99,10 +103,23 @@ def _factor(factor: Any) -> dict[str, str]:
 
 
 def _member(number: int, row: Mapping[Any, Any], further: list[str]) -> dict[str, Any]:
-    begin, end = row["occurred_from"], row["occurred_until"]
-    until = "" if end <= begin else f" to {end:%d %b %H:%M}"
     values = [str(row[name]) for name in further]
-    return {"number": number, "id": str(row["id"]), "when": f"{begin:%a %d %b %Y %H:%M}{until}", "values": values}
+    return {"number": number, "id": str(row["id"]), "when": _when(row), "values": values}
+
+
+def _when(row: Mapping[Any, Any]) -> str:
+    """Say when it happened, as exactly as it is known and no more."""
+    begin, end = row["occurred_from"], row["occurred_until"]
+    if row.get("time_precision") == "date" and end - begin <= pd.Timedelta(days=1, hours=1):
+        return f"{begin:%a %d %b %Y}"
+    if end <= begin:
+        return f"{begin:%a %d %b %Y %H:%M}"
+    same_day = begin.date() == end.date()
+    return (
+        f"{begin:%a %d %b %Y %H:%M} to {end:%H:%M}"
+        if same_day
+        else f"{begin:%a %d %b %Y %H:%M} to {end:%a %d %b %H:%M}"
+    )
 
 
 def _plain(value: object) -> str:
@@ -111,47 +128,6 @@ def _plain(value: object) -> str:
     if isinstance(value, tuple | list):
         return ", ".join(_plain(inner) for inner in value)
     return str(value)
-
-
-def _map_svg(card: PatternCard, area: StudyArea) -> str:
-    """Draw the members within the outline of the area; numbers only, so that nothing needs escaping."""
-    west, south, east, north = area.polygon.bounds
-    scale = min(_MAP_WIDTH / (east - west), _MAP_HEIGHT / (north - south))
-    width, height = (east - west) * scale, (north - south) * scale
-
-    def path(shape: shapely.Geometry) -> str:
-        rings = []
-        for polygon in getattr(shape, "geoms", [shape]):
-            if polygon.geom_type != "Polygon":
-                continue
-            for ring in (polygon.exterior, *polygon.interiors):
-                points = (shapely.get_coordinates(ring) - (west, north)) * (scale, -scale)
-                rings.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
-        return "".join(rings)
-
-    fine = 0.7 / scale
-    lines = "".join(
-        f'<path d="{path(shapely.simplify(shape, fine))}" fill="none" stroke="#c6c2b8" stroke-width=".5"/>'
-        for shape in area.neighbourhoods.geometry
-    )
-    marks = "".join(
-        f'<circle cx="{(x - west) * scale:.1f}" cy="{(north - y) * scale:.1f}" r="2.6" fill="#b4552d" '
-        f'stroke="#fff" stroke-width=".4"><title>{number}</title></circle>'
-        for number, (x, y) in enumerate(card.evidence[["x", "y"]].to_numpy(dtype=float), start=1)
-    )
-    km = _round_km(80 / scale / 1000)
-    bar = km * 1000 * scale
-    return (
-        f'<svg viewBox="-4 -4 {width + 8:.0f} {height + 26:.0f}" role="img" aria-label="Map of the events">'
-        f'<path d="{path(shapely.simplify(area.polygon, fine))}" fill="#f6f3ec" stroke="#6b6658" stroke-width=".9"/>'
-        f'{lines}{marks}<path d="M0 {height + 10:.0f}h{bar:.1f}" stroke="#333" stroke-width="1.5"/>'
-        f'<text x="{bar + 4:.1f}" y="{height + 13:.0f}" class="n">{km:g} km</text></svg>'
-    )
-
-
-def _round_km(length: float) -> float:
-    power = 10.0 ** np.floor(np.log10(length))
-    return float(max(step for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)) * power)
 
 
 _PAGE = """<!doctype html>
@@ -173,6 +149,7 @@ table { border-collapse: collapse; width: 100%; font-size: 8.6pt } thead { displ
 th { text-align: left; border-bottom: 1px solid #5c1a33; padding: 1mm 1.5mm 1mm 0; font-weight: 600 }
 td { border-bottom: .4px solid #dcd7ca; padding: .9mm 1.5mm .9mm 0; vertical-align: top }
 .r { text-align: right; font-variant-numeric: tabular-nums } tr { break-inside: avoid }
+.small { font-size: 8pt; color: #5d584c; margin: 1mm 0 0 } p { margin: 0 0 1.5mm }
 ul { margin: 0; padding-left: 4.5mm } li { margin-bottom: .7mm } .why { color: #5d584c } .v { font-weight: 600;
   white-space: nowrap }
 footer { margin-top: 4mm; border-top: .5px solid #b8b2a2; padding-top: 1.5mm; font-size: 8pt; color: #5d584c }
@@ -181,9 +158,11 @@ footer { margin-top: 4mm; border-top: .5px solid #b8b2a2; padding-top: 1.5mm; fo
 </style></head><body>
 <header><div><h1>{{ title }}</h1><p>{{ iaca_type | capitalize }} ({{ status }}), {{ place }}</p></div>
 <p class="when">{{ card_id }}<br>known at {{ as_of }}</p></header>
-<div class="top"><div>{{ map | safe }}</div><div>
+<div class="top"><div>{{ map | safe }}
+<p class="small">Numbers: order in time.</p></div><div>
 <h2 class="first">What is alike</h2><p>{{ sentence }}</p>
 <h2>How distinct</h2><p>{{ distinct }}</p>
+<h2>When</h2>{{ week | safe }}
 <h2>When the next may come</h2><p>{{ window }}</p></div></div>
 <h2>The five conditions of a pattern</h2>
 <table><tbody>{% for one in checklist %}<tr><td>{{ one.name }}</td>

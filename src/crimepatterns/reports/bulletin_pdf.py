@@ -10,6 +10,7 @@ import pandas as pd
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.pattern import PatternCard
 from crimepatterns.reports.bulletin import bulletin_values
+from crimepatterns.visuals.card_pictures import draw_card_hours, draw_card_map
 
 __all__ = ["bulletin_pdf"]
 
@@ -45,7 +46,7 @@ def bulletin_pdf(card: PatternCard, area: StudyArea, *, made_at: pd.Timestamp, r
     with PdfPages(stream, metadata=about) as pdf:
         figure = Figure(figsize=_A4)
         _head(figure, values, area)
-        _map(figure, card, area)
+        _pictures(figure, card, area)
         height = _TOP
         for style, text in lines:
             if height < _BOTTOM:
@@ -101,15 +102,6 @@ def _head(figure: Any, values: dict[str, Any], area: StudyArea) -> None:
     figure.text(0.07, 0.885, under, size=8, color=_GREY, va="top", parse_math=False)
 
 
-def _map(figure: Any, card: PatternCard, area: StudyArea) -> None:
-    import geopandas as gpd
-
-    axes = figure.add_axes((0.07, 0.64, 0.86, 0.225))
-    gpd.GeoSeries([area.polygon], crs=area.crs).plot(ax=axes, color="#f6f3ec", edgecolor="#6b6658", linewidth=0.8)
-    if len(area.neighbourhoods):
-        area.neighbourhoods.boundary.plot(ax=axes, color="#c6c2b8", linewidth=0.4)
-    axes.scatter(
-        card.evidence["x"], card.evidence["y"], s=9, color="#b4552d", edgecolor="white", linewidth=0.3, zorder=3
-    )
-    axes.set_axis_off()
-    axes.set_aspect("equal")
+def _pictures(figure: Any, card: PatternCard, area: StudyArea) -> None:
+    draw_card_map(figure.add_axes((0.07, 0.64, 0.40, 0.225)), card, area)
+    draw_card_hours(figure.add_axes((0.55, 0.70, 0.38, 0.13)), card)

@@ -11,7 +11,7 @@ from typing import Any
 
 from crimepatterns.errors import ArtefactError
 
-__all__ = ["read_json", "replacing", "replacing_folder", "write_json", "write_text"]
+__all__ = ["copy_missing", "read_json", "replacing", "replacing_folder", "write_json", "write_text"]
 
 
 @contextmanager
@@ -54,6 +54,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def copy_missing(source: Path, target: Path) -> None:
+    """Copy the files of a folder, which need not be there, that another one does not have."""
+    for path in sorted(source.rglob("*")):
+        own = target / path.relative_to(source)
+        if path.is_file() and not own.exists():
+            own.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, own)
 
 
 def write_text(path: Path, text: str) -> None:

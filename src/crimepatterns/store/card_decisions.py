@@ -1,15 +1,18 @@
-"""The file of analysts' decisions about pattern cards: one line per decision, only ever appended."""
+"""The file of analysts' decisions about pattern cards: one line per decision, only ever appended, except to erase."""
 
 import json
 import os
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from crimepatterns.domain.card_decision import CardDecision
 from crimepatterns.errors import ArtefactError, DomainError
+from crimepatterns.store.atomic import write_text
 
-__all__ = ["append_decision", "read_decisions"]
+__all__ = ["append_decision", "erase_members", "read_decisions"]
 
 
 def append_decision(path: Path, decision: CardDecision) -> int:
@@ -22,16 +25,7 @@ def append_decision(path: Path, decision: CardDecision) -> int:
     decision : CardDecision
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    written = {
-        "kind": decision.kind,
-        "card": decision.card_id,
-        "members": sorted(set(decision.members)),
-        "by": decision.by,
-        "at": decision.at.isoformat(),
-        "title": decision.title,
-        "reason": decision.reason,
-    }
-    line = json.dumps(written, sort_keys=True, ensure_ascii=False)
+    line = _line(decision)
     torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
     with path.open("a", encoding="utf-8") as handle:
         # A line torn by a crash stays as it is; the next one must not be glued to it.
@@ -76,3 +70,37 @@ def read_decisions(path: Path) -> tuple[CardDecision, ...]:
             )
         found.append(decision)
     return tuple(found)
+
+
+def erase_members(path: Path, ids: Collection[str]) -> int:
+    """Take expunged incidents out of all decisions and return how many decisions named one.
+
+    A decision about fewer than two remaining incidents is about nothing and goes as well.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is damaged.
+    """
+    expunged, kept, touched = set(ids), [], 0
+    for decision in read_decisions(path):
+        left = tuple(member for member in decision.members if member not in expunged)
+        touched += len(left) < len(decision.members)
+        if len(set(left)) >= 2:
+            kept.append(_line(replace(decision, members=left)))
+    if touched:
+        write_text(path, "".join(f"{line}\n" for line in kept))
+    return touched
+
+
+def _line(decision: CardDecision) -> str:
+    written = {
+        "kind": decision.kind,
+        "card": decision.card_id,
+        "members": sorted(set(decision.members)),
+        "by": decision.by,
+        "at": decision.at.isoformat(),
+        "title": decision.title,
+        "reason": decision.reason,
+    }
+    return json.dumps(written, sort_keys=True, ensure_ascii=False)

@@ -116,7 +116,7 @@ def export_layer(path: Path, form: Literal["geojson", "gpkg", "csv"]) -> Path | 
         # The driver insists on the ending.
         made = beside.with_name(f"{beside.stem}.gpkg")
         try:
-            layer.to_file(made, driver="GPKG", layer=path.stem, engine="pyogrio", layer_metadata=told)
+            _in_utc(layer).to_file(made, driver="GPKG", layer=path.stem, engine="pyogrio", layer_metadata=told)
             made.replace(beside)
         finally:
             made.unlink(missing_ok=True)
@@ -192,6 +192,12 @@ def read_forecast(path: Path, area: StudyArea) -> tuple[Forecast, dict[str, Any]
         parameters=MappingProxyType(facts["parameters"]),
     )
     return forecast, facts
+
+
+def _in_utc(layer: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Give moments in UTC: a GeoPackage knows no other."""
+    moments = layer.select_dtypes("datetimetz").columns
+    return layer.assign(**{name: layer[name].dt.tz_convert("UTC") for name in moments})
 
 
 def _columns_and_facts(path: Path) -> tuple[pa.Table, dict[str, Any]]:

@@ -73,6 +73,16 @@ class Layout:
         return self.results / "patterns"
 
     @property
+    def card_decisions(self) -> Path:
+        """What analysts decided about pattern cards, a line each; apart from results, since nothing can make it again."""
+        return self.root / "data" / "decisions" / self.city / "cards.jsonl"
+
+    @property
+    def bulletins(self) -> Path:
+        """Bulletins of pattern cards: ``<card>.html`` and ``<card>.pdf``."""
+        return self.results / "bulletins"
+
+    @property
     def forecasts(self) -> Path:
         """``<category>.parquet``."""
         return self.results / "forecasts"

@@ -1,6 +1,7 @@
 """Every figure in one place: give a result, get a matplotlib figure back."""
 
 from crimepatterns.visuals.importance import importance_figure
+from crimepatterns.visuals.static_cards import card_sheet
 from crimepatterns.visuals.static_clusters import cluster_map
 from crimepatterns.visuals.static_concentration import concentration_curve, j_curve
 from crimepatterns.visuals.static_context import covariate_map
@@ -17,6 +18,7 @@ from crimepatterns.visuals.static_usual import usual_chart
 __all__ = [
     "alike_map",
     "calibration_plot",
+    "card_sheet",
     "chains_map",
     "change_map",
     "cluster_map",
