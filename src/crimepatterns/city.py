@@ -20,6 +20,7 @@ from crimepatterns.domain.history import Archive
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import ConfigError, MissingInputError, NotApplicableError
 from crimepatterns.features.context import layer_covariates
+from crimepatterns.patterns.nowcast import completeness_at
 from crimepatterns.patterns.reporting_delay import ReportingDelay, reporting_delay
 from crimepatterns.quality.flags import Flags
 from crimepatterns.quality.leave_out import without
@@ -123,7 +124,9 @@ class City:
                 f"{by_month * 100:.0f} % of the times of {self.settings.title} are known to the month only: periods of "
                 f"{self.settings.forecast.horizon_days} days cannot be counted or forecast. Maps and clusters work."
             )
-        return Archive(self.incidents, self.grid, self.settings.forecast.horizon_days, self.covariates)
+        wanted = self.settings.forecast
+        nowcast = completeness_at if wanted.nowcast else None
+        return Archive(self.incidents, self.grid, wanted.horizon_days, self.covariates, nowcast)
 
     @cached_property
     def delay(self) -> ReportingDelay:

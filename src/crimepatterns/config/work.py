@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from crimepatterns.config.cards import CardSettings
 from crimepatterns.config.tuning import TuningSettings
 from crimepatterns.config.values import Model, Positive, PositiveInt, Share, expand_variables
 
@@ -23,7 +22,7 @@ __all__ = [
 PatternMethod = Literal[
     "density", "gi_star", "optimised", "local_moran", "change", "emerging", "persistence",
     "dbscan", "st_dbscan", "hdbscan", "knox", "near_repeat", "scan", "concentration", "repeat_places", "usual",
-    "density_ratio", "smoothed_rates", "similarity", "network", "season_trend", "rhythms", "cards",
+    "density_ratio", "smoothed_rates", "similarity", "network", "season_trend", "rhythms",
 ]  # fmt: skip
 
 
@@ -91,7 +90,6 @@ class PatternSettings(Model):
     street_reach_m: Positive = 300.0
     season_step: Literal["day", "week", "month"] = "month"
     shifts: Annotated[tuple[str, ...], Field(min_length=1)] = ("07:00", "15:00", "23:00")
-    cards: CardSettings = CardSettings()
     export: tuple[Literal["geojson", "gpkg", "csv"], ...] = ()
 
     @field_validator("as_of")
@@ -140,6 +138,7 @@ class ForecastSettings(Model):
     )
     champion: str | None = None
     recent_days: PositiveInt = 90
+    nowcast: bool = True
     kde_bandwidth_m: Positive = 250.0
     train_periods: PositiveInt = 52
     max_rows: PositiveInt = 200_000

@@ -1,6 +1,6 @@
 """Everything a forecaster may know at a cutoff, and nothing later."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crimepatterns.domain.completeness import Completeness
 from crimepatterns.domain.covariates import Covariates
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
@@ -33,6 +34,8 @@ class History:
     cutoff : Timestamp
     covariates : Covariates, optional
         Facts about the cells, as known before `cutoff`.
+    completeness : Completeness, optional
+        Which share of the target's incidents of each age is known; None where all of them are taken to be.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class History:
     target: str
     cutoff: pd.Timestamp
     covariates: Covariates | None = field(default=None, repr=False)
+    completeness: Completeness | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.target not in self.panel.categories:
@@ -84,12 +88,15 @@ class Archive:
         Length of the panel's periods, civil days; the same as the forecast horizon.
     covariates : Covariates, optional
         Facts about the cells of `grid`; each history gets those that were known at its cutoff.
+    nowcast : callable, optional
+        ``nowcast(known incidents, cutoff, target)`` tells how complete they are; left out, they are taken as complete.
     """
 
     incidents: Incidents = field(repr=False)
     grid: Grid
     period_days: int
     covariates: Covariates | None = field(default=None, repr=False)
+    nowcast: Callable[[Incidents, pd.Timestamp, str], Completeness | None] | None = field(default=None, repr=False)
 
     @property
     def start(self) -> pd.Timestamp:
@@ -122,7 +129,8 @@ class Archive:
         names = tuple(categories if categories is not None else sorted(self.incidents.categories))
         panel = Panel.count(known, self.grid, periods, categories=names, as_of=cutoff)
         covariates = None if self.covariates is None else self.covariates.as_of(cutoff)
-        return History(known, panel, target, cutoff, covariates)
+        completeness = None if self.nowcast is None else self.nowcast(known, cutoff, target)
+        return History(known, panel, target, cutoff, covariates, completeness)
 
     def outcome(self, periods: Periods, *, categories: Sequence[str] | None = None) -> Panel:
         """Count what really happened in `periods`, with everything known today."""

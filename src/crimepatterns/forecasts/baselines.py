@@ -112,7 +112,7 @@ class Kde:
             facts["fallback"] = "no recent incident: one pseudo-incident spread evenly over the area"
             smooth = np.zeros(len(history.grid))
         even = history.grid.area_km2 / history.grid.area_km2.sum()
-        per_day = max(window.total, 1) / window.days
+        per_day = max(window.total, 1.0) / window.days
         share = (window.total * smooth + even) / (window.total + 1)
         return forecast_from_mean(
             history, periods, np.outer(per_day * share, civil_days(periods)), model=self.name, parameters=facts
@@ -126,7 +126,7 @@ class Kde:
         if window.total == 0:
             return None, bandwidth_m
         try:
-            surface = kernel_density((window.x, window.y), grid, bandwidth_m=bandwidth_m)
+            surface = kernel_density((window.x, window.y), grid, bandwidth_m=bandwidth_m, weights=window.weight)
         except PatternError:
             return None, bandwidth_m
         mass = surface.values * grid.area_km2
