@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from crimepatterns.config.cards import CardSettings
 from crimepatterns.config.tuning import TuningSettings
 from crimepatterns.config.values import Model, Positive, PositiveInt, Share, expand_variables
 
@@ -22,7 +23,7 @@ __all__ = [
 PatternMethod = Literal[
     "density", "gi_star", "optimised", "local_moran", "change", "emerging", "persistence",
     "dbscan", "st_dbscan", "hdbscan", "knox", "near_repeat", "scan", "concentration", "repeat_places", "usual",
-    "density_ratio", "smoothed_rates", "similarity", "network", "season_trend", "rhythms",
+    "density_ratio", "smoothed_rates", "similarity", "network", "season_trend", "rhythms", "cards",
 ]  # fmt: skip
 
 
@@ -90,6 +91,7 @@ class PatternSettings(Model):
     street_reach_m: Positive = 300.0
     season_step: Literal["day", "week", "month"] = "month"
     shifts: Annotated[tuple[str, ...], Field(min_length=1)] = ("07:00", "15:00", "23:00")
+    cards: CardSettings = CardSettings()
     export: tuple[Literal["geojson", "gpkg", "csv"], ...] = ()
 
     @field_validator("as_of")
