@@ -86,7 +86,7 @@ def issue(name: str, history: History, periods: Periods = NEXT, *, seed: int = 1
 
 def test_the_registry_is_complete() -> None:
     assert set(NAMES) >= {
-        "count", "recent_count", "count_eb", "kde", "seasonal", "random_forest",
+        "count", "recent_count", "count_eb", "kde", "seasonal", "prospective_hotspot", "random_forest",
         "gradient_boosting",
     }  # fmt: skip
     assert set(NAMES) >= BASELINES | CLASSIFIERS

@@ -142,6 +142,7 @@ class ForecastSettings(Model):
     recent_days: PositiveInt = 90
     nowcast: bool = True
     kde_bandwidth_m: Positive = 250.0
+    prospective_radius_m: Positive = 400.0
     train_periods: PositiveInt = 52
     max_rows: PositiveInt = 200_000
     tuning_candidates: Annotated[int, Field(ge=0)] = 4

@@ -10,6 +10,7 @@ from crimepatterns.forecasts.baselines import Count, Kde, RecentCount
 from crimepatterns.forecasts.gradient_boosting import gradient_boosting
 from crimepatterns.forecasts.negative_binomial import NegativeBinomial
 from crimepatterns.forecasts.poisson_boosting import poisson_boosting
+from crimepatterns.forecasts.prospective_hotspot import ProspectiveHotspot
 from crimepatterns.forecasts.random_forest import random_forest
 from crimepatterns.forecasts.random_forest_regressor import random_forest_regressor
 from crimepatterns.forecasts.risk_terrain import RiskTerrain
@@ -49,6 +50,7 @@ _MAKERS: Mapping[str, tuple[Callable[..., Forecaster], tuple[str, ...]]] = Mappi
         "count_eb": (ShrunkCount, ("recent_days",)),
         "kde": (_kde, ("recent_days", "kde_bandwidth_m")),
         "seasonal": (Seasonal, ("recent_days",)),
+        "prospective_hotspot": (ProspectiveHotspot, ("recent_days", "prospective_radius_m")),
         "shrunk_scales": (ShrunkScales, ("recent_days",)),
         "negative_binomial": (NegativeBinomial, ("recent_days",)),
         "risk_terrain": (RiskTerrain, ("train_periods", "recent_days")),
@@ -71,7 +73,7 @@ CLASSIFIERS: frozenset[str] = frozenset({"random_forest", "gradient_boosting"})
 LEARNERS: frozenset[str] = CLASSIFIERS | {"random_forest_regressor", "poisson_boosting"}
 """Forecasters that are trained and stored by `crimepatterns train`."""
 
-BASELINES: frozenset[str] = frozenset({"count", "recent_count", "count_eb", "kde", "seasonal"})
+BASELINES: frozenset[str] = frozenset({"count", "recent_count", "count_eb", "kde", "seasonal", "prospective_hotspot"})
 """Forecasters that every other one is set beside; cheap enough to fit at each origin."""
 
 OPTIONS: frozenset[str] = frozenset(option for _, options in _MAKERS.values() for option in options)
