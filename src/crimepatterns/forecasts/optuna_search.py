@@ -50,10 +50,11 @@ Choices = tuple[Any, ...]
 class OptunaSearch:
     """Search a learner's settings on rolling folds in time until a budget is spent.
 
-    The candidates of the learner are tried first, then a tree-structured Parzen estimator proposes settings (Akiba et
-    al. 2019, https://doi.org/10.1145/3292500.3330701). After each fold a trial that does worse than the median of the
-    finished ones is broken off. A study is kept in `storage` under a digest of data, space and seed: asked again, it
-    goes on where it stopped, and a spent budget gives the earlier answer at once.
+    The candidates of the learner, moved into the space where they lie outside it, are tried first; then a
+    tree-structured Parzen estimator proposes settings (Akiba et al. 2019, https://doi.org/10.1145/3292500.3330701).
+    After each fold a trial that does worse than the median of the finished ones is broken off. A study is kept in
+    `storage` under a digest of data, space and seed: asked again, it goes on where it stopped, and a spent budget
+    gives the earlier answer at once.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ class OptunaSearch:
                 study.tell(one.number, state=optuna.trial.TrialState.FAIL)
         if not known:
             for candidate in candidates:
-                study.enqueue_trial({key: candidate[key] for key in space if key in candidate})
+                study.enqueue_trial(_within(candidate, space))
         return study
 
     def _budget_left(self, optuna: Any, study: Any) -> bool:
@@ -169,6 +170,18 @@ class OptunaSearch:
         spent = sum((one.duration for one in ended if one.duration is not None), timedelta())
         counted = [one for one in ended if one.state != optuna.trial.TrialState.FAIL]
         return len(counted) < self.trials and spent < timedelta(minutes=self.minutes)
+
+
+def _within(candidate: Mapping[str, Any], space: Mapping[str, Range | Choices]) -> dict[str, Any]:
+    """Return a candidate's values for the settings of the space; a choice that is not offered is left open."""
+    moved: dict[str, Any] = {}
+    for key, wanted in space.items():
+        if isinstance(wanted, Range) and isinstance(candidate.get(key), int | float):
+            moved[key] = min(max(candidate[key], wanted.low), wanted.high)
+            moved[key] = round(moved[key]) if wanted.whole else float(moved[key])
+        elif not isinstance(wanted, Range) and candidate.get(key) in wanted:
+            moved[key] = candidate[key]
+    return moved
 
 
 def _suggest(trial: Any, space: Mapping[str, Range | Choices]) -> dict[str, Any]:
