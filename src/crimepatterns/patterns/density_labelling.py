@@ -12,8 +12,8 @@ from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.protocols import Executor
 from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import PatternError
-from crimepatterns.patterns.density import Kernel
-from crimepatterns.patterns.density_ratio import DensityRatio, density_ratio
+from crimepatterns.patterns.density import Kernel, kernel_density
+from crimepatterns.patterns.density_ratio import ROUGHNESS, DensityRatio, density_ratio, resting_share
 from crimepatterns.patterns.permutation import exceeds, replicates
 from crimepatterns.patterns.significance import discoveries
 
@@ -96,19 +96,19 @@ def labelled_ratio(
     if not 0 < level < 1 or (count + 1) * level < 1:
         raise PatternError(f"A level of {level} needs at least {1 / max(level, 1e-9) - 1:.0f} labellings, got {count}.")
     own, other = _inside(points, grid), _inside(denominator, grid)
-    divide = partial(
-        density_ratio, grid=grid, bandwidth_m=bandwidth_m, kernel=kernel, floor=floor, edge_correction=edge_correction
-    )
-    seen = divide((own[:, 0], own[:, 1]), (other[:, 0], other[:, 1]))
-    score = np.where(seen.supported, np.abs(seen.z), 0.0)
-    pooled = np.concatenate([own, other])
+    seen = density_ratio(
+        tuple(own.T), tuple(other.T), grid, bandwidth_m=bandwidth_m, kernel=kernel, floor=floor,
+        edge_correction=edge_correction,
+    )  # fmt: skip
+    work = _prepared(own, other, grid, bandwidth_m, kernel, floor, edge_correction=edge_correction)
+    score = work.score(np.arange(len(own)))
     alone, largest = np.zeros(len(grid)), np.zeros(len(grid))
-    simulate = partial(_labelled, pooled, len(own), divide)
-    for drawn in replicates(simulate, count, seed=seed, executor=executor):
+    for drawn in replicates(partial(_labelled, work, len(own)), count, seed=seed, executor=executor):
         alone += exceeds(drawn, score)
         largest += exceeds(drawn.max(), score)
     p, family = ((number + 1.0) / (count + 1.0) for number in (alone, largest))
-    p, family = np.where(seen.supported, p, 1.0), np.where(seen.supported, family, 1.0)
+    tested = seen.supported & (score > 0)
+    p, family = np.where(tested, p, 1.0), np.where(tested, family, 1.0)
     facts = {
         **seen.surface.parameters, "test": "random labelling", "replicates": count, "seed": seed, "fdr": level,
         "correction": "largest of all cells", "discoveries": int(discoveries(family, fdr=level).sum()),
@@ -132,7 +132,67 @@ def _inside(points: _Points, grid: Grid) -> _Floats:
     return xy[grid.assign(xy[:, 0], xy[:, 1])[1]]
 
 
-def _labelled(pooled: _Floats, n: int, divide: partial[DensityRatio], rng: np.random.Generator) -> _Floats:
-    dealt = pooled[rng.permutation(len(pooled))]
-    made = divide((dealt[:n, 0], dealt[:n, 1]), (dealt[n:, 0], dealt[n:, 1]))
-    return np.where(made.supported, np.abs(made.z), 0.0)
+@dataclass(frozen=True, eq=False)
+class _Labelling:
+    """All points, the density of them all, and what turns two densities into one score per cell.
+
+    The densities of both kinds add up to that of all points, so that each labelling needs one surface only.
+    """
+
+    xy: _Floats
+    mass: _Floats
+    grid: Grid
+    bandwidth_m: float
+    kernel: Kernel
+    floor: float
+    every: _Floats
+    points_per_density: _Floats
+
+    def density(self, chosen: NDArray[np.int64]) -> _Floats:
+        made = kernel_density(
+            (self.xy[chosen, 0], self.xy[chosen, 1]), self.grid, bandwidth_m=self.bandwidth_m, kernel=self.kernel,
+            weights=self.mass[chosen], edge_correction=False,
+        )  # fmt: skip
+        values: _Floats = made.values
+        return values
+
+    def score(self, chosen: NDArray[np.int64]) -> _Floats:
+        """Return the log ratio by its standard error, without its sign; 0 where the lower density is too thin."""
+        upper = self.density(chosen)
+        lower = np.maximum(self.every - upper, 0.0)
+        least, odds = self.floor, len(chosen) / (len(self.xy) - len(chosen))
+        seen, beside = upper * self.points_per_density + 0.5, np.maximum(lower * self.points_per_density, least)
+        error = np.sqrt(1.0 / seen + 1.0 / (beside + 0.5))
+        shift = np.log(seen / (beside * odds + 0.5))
+        return np.where(beside > least, np.abs(shift) / error, 0.0)
+
+
+def _prepared(
+    own: _Floats,
+    other: _Floats,
+    grid: Grid,
+    bandwidth_m: float,
+    kernel: Kernel,
+    floor: float,
+    *,
+    edge_correction: bool,
+) -> _Labelling:
+    xy = np.concatenate([own, other])
+    corrected = kernel_density(
+        tuple(xy.T), grid, bandwidth_m=bandwidth_m, kernel=kernel, edge_correction=edge_correction
+    )  # fmt: skip
+    apart = resting_share(corrected, tuple(xy.T), grid, bandwidth_m, kernel, None, edge_correction=edge_correction)
+    per_density = apart * bandwidth_m**2 / ROUGHNESS[kernel] / 1e6
+    mass = np.ones(len(xy))
+    if edge_correction:
+        ground = kernel_density(
+            tuple(grid.centres.T), grid, bandwidth_m=bandwidth_m, kernel=kernel, weights=grid.area_km2,
+            edge_correction=False,
+        )  # fmt: skip
+        mass /= np.clip(ground.values[grid.assign(xy[:, 0], xy[:, 1])[0]], 0.05, 1.0)
+    work = _Labelling(xy, mass, grid, bandwidth_m, kernel, floor, np.zeros(len(grid)), per_density)
+    return replace(work, every=work.density(np.arange(len(xy))))
+
+
+def _labelled(work: _Labelling, n: int, rng: np.random.Generator) -> _Floats:
+    return work.score(rng.permutation(len(work.xy))[:n])

@@ -14,10 +14,10 @@ from crimepatterns.errors import PatternError
 from crimepatterns.patterns.density import Kernel, kernel_density
 from crimepatterns.patterns.significance import discoveries, false_discovery_rate
 
-__all__ = ["DensityRatio", "density_ratio"]
+__all__ = ["ROUGHNESS", "DensityRatio", "density_ratio", "resting_share"]
 
 _Points = Incidents | tuple[ArrayLike, ArrayLike]
-_ROUGHNESS = {"gaussian": 1.0 / (4.0 * np.pi), "quartic": 9.0 / (5.0 * np.pi)}
+ROUGHNESS = {"gaussian": 1.0 / (4.0 * np.pi), "quartic": 9.0 / (5.0 * np.pi)}
 """Integral of the squared kernel of bandwidth 1."""
 
 _SQUARED = {"gaussian": np.sqrt(1.0 / 2.0), "quartic": np.sqrt(2.0 / 3.0)}
@@ -126,7 +126,7 @@ def density_ratio(
     least = floor / _per_share(base, base_points)
     ratio = top / np.where(supported, base, least)
     # Half a point on either side keeps the logarithm finite where nothing happened.
-    apart = _apart(lower, denominator, grid, wide, kernel, denominator_weights, edge_correction=edge_correction)
+    apart = resting_share(lower, denominator, grid, wide, kernel, denominator_weights, edge_correction=edge_correction)
     expected = np.where(supported, base, least) * _per_share(top, top_points) * apart + 0.5
     seen, beside = top_points * apart + 0.5, np.maximum(base_points, floor) * apart + 0.5
     shift, error = np.log(seen / expected), np.sqrt(1.0 / seen + 1.0 / beside)
@@ -164,14 +164,14 @@ def _share_and_points(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the density as a share of the total per square kilometre, and the points that each value rests on."""
     total = float(surface.values @ grid.area_km2)
-    points = surface.values / 1e6 * bandwidth_m**2 / _ROUGHNESS[kernel]
+    points = surface.values / 1e6 * bandwidth_m**2 / ROUGHNESS[kernel]
     if weights is not None:
         mass = np.asarray(weights, dtype=float)
         points = points * mass.sum() / (mass @ mass)
     return surface.values / total, points
 
 
-def _apart(
+def resting_share(
     lower: Surface,
     points: _Points,
     grid: Grid,
