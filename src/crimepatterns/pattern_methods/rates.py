@@ -51,7 +51,7 @@ def alike(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder
     layer = areas.assign(
         before=base, incidents=test, before_share=base / base.sum(), share=test / test.sum(),
         low=found.table["low"].to_numpy(), high=found.table["high"].to_numpy(),
-        kind=np.array(["as before", "less than before", "more than before"], dtype=object)[
+        kind=np.array(["as before", "larger share than before", "smaller share than before"], dtype=object)[
             -found.table["direction"].to_numpy()
         ],
     )  # fmt: skip

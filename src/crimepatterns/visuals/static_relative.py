@@ -115,7 +115,7 @@ def alike_map(areas: gpd.GeoDataFrame, area: StudyArea, *, facts: Mapping[str, A
     Parameters
     ----------
     areas : GeoDataFrame
-        With ``kind``: ``more than before``, ``less than before`` or ``as before``.
+        With ``kind``: ``larger share than before``, ``smaller share than before`` or ``as before``.
     area : StudyArea
     facts : mapping
     """
@@ -133,15 +133,11 @@ def alike_map(areas: gpd.GeoDataFrame, area: StudyArea, *, facts: Mapping[str, A
             caption=pattern_caption(facts, how),
         )
         rows = []
-        # The direction is that of the base: less before means more now.
-        for kind, colour, words in (
-            ("less than before", HOT[1], "larger share than before"),
-            ("more than before", BLUE, "smaller share than before"),
-            ("as before", LAND, "as before"),
-        ):
+        colours = {"larger share than before": HOT[1], "smaller share than before": BLUE, "as before": LAND}
+        for kind, colour in colours.items():
             chosen = (areas["kind"] == kind).to_numpy(dtype=bool)
             _fill(sheet, areas.geometry.to_numpy()[chosen], colour)
-            rows.append((colour, f"{words}\n{int(chosen.sum()):,} areas"))
+            rows.append((colour, f"{kind}\n{int(chosen.sum()):,} areas"))
         key_rows(sheet, key_title(sheet, sheet.legend_top, ["Share of incidents"]), rows)
     return sheet.figure
 

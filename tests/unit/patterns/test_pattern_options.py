@@ -149,6 +149,9 @@ def test_streets_shares_seasons_and_shifts_are_written(
     assert len(shares) == len(grid)
     assert 0 <= facts["parameters"]["s_robust"] <= facts["parameters"]["s"] <= 1
     assert shares["incidents"].sum() == found
+    rose = shares["share"] > shares["before_share"]
+    assert rose[shares["kind"] == "larger share than before"].all()
+    assert not rose[shares["kind"] == "smaller share than before"].any()
     applied(work, "season_trend", tmp_path)
     course, facts = read_table(tmp_path / "season_trend.parquet")
     assert course["count"].sum() == len(thefts)

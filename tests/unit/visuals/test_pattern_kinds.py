@@ -153,7 +153,7 @@ def test_ratios_rates_and_shares(thefts: Incidents, town: StudyArea, grid: Grid,
     assert "per 1,000 homes" in words
     assert "in proportion to homes" in words
     alike = s_index([50, 80, 20], [90, 40, 20], replicates=40)
-    names = np.array(["as before", "less than before", "more than before"], dtype=object)
+    names = np.array(["as before", "larger share than before", "smaller share than before"], dtype=object)
     layer = town.neighbourhoods.assign(kind=names[-alike.table["direction"].to_numpy()])
     figures = {"s": alike.s, "s_robust": alike.s_robust, "s_by_chance": alike.s_by_chance}
     facts = {**FACTS, "days_before": 365, "parameters": {**alike.parameters, **figures}}
