@@ -17,6 +17,7 @@ __all__ = ["Circles", "CylinderLimits", "Strongest", "draw_circles", "log_likeli
 _Floats = NDArray[np.float64]
 
 _HALVINGS = 12
+_STALE = 1.02
 _MOST_PAIRS = 60_000_000
 _BLOCK_CELLS = 1 << 17
 """Cells of the table of running sums that are worked on at once: they stay in the processor's cache."""
@@ -229,6 +230,7 @@ class _Search:
     total: float
     limits: CylinderLimits
     every_centre: bool
+    tables: list[tuple[float, _Floats]] = field(default_factory=list)
 
     def improve(
         self, inside: NDArray[np.int32], offset: int, rows: NDArray[np.int64], ring: int, begin: slice, end: slice
@@ -267,16 +269,23 @@ class _Search:
         # One level of expectation per circle, one share per span.
         level = self.total * self.circles.share[ring, offset + rows]
         mean = level[:, None] * (self.step_share[last] - self.step_share[:last])
-        beaten = _beating_expectation(int(cases.max(initial=0)), float(best.ratio.max()), self.total, self.limits)
-        row, day = np.nonzero(mean < beaten[cases])
-        if not row.size:
+        beaten = self._beating(int(cases.max(initial=0)), float(best.ratio.max()))
+        found = np.flatnonzero(mean < beaten[cases])
+        if not found.size:
             return
+        row, day = np.divmod(found, last)
         value = log_likelihood_ratio(cases[row, day], mean[row, day], self.total)
         at = int(value.argmax())
         place = offset + rows[row[at]]
         if value[at] > best.ratio[place]:
             best.ratio[place], best.ring[place] = value[at], ring
             best.start[place], best.end[place] = day[at], last
+
+    def _beating(self, most: int, ratio: float) -> _Floats:
+        """Return a table of `_beating_expectation` for this ratio, or for one a little below, which misses nothing."""
+        if not self.tables or len(self.tables[0][1]) <= most or ratio > _STALE * self.tables[0][0]:
+            self.tables[:] = [(ratio, _beating_expectation(max(most, 30), ratio, self.total, self.limits))]
+        return self.tables[0][1]
 
 
 def _beating_expectation(most: int, ratio: float, total: float, limits: CylinderLimits) -> _Floats:
