@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.grid import Grid
@@ -81,6 +82,23 @@ def test_the_ratio_is_one_where_risk_is_even_and_covers(plain_area: StudyArea) -
         any_found += bool(found.surface.parameters["discoveries"])
     assert np.mean(covered) > 0.93
     assert any_found <= 6
+
+
+def test_the_boundary_and_snapped_places_are_no_finding(plain_area: StudyArea) -> None:
+    """Near the boundary, and where points share places, a density rests on fewer points than its height tells."""
+    grid = Grid.square(plain_area, cell_size_m=250)
+    rng = np.random.default_rng(12)
+    any_found, at_boundary = 0, []
+    edge = np.minimum(grid.centres, 5_000 - grid.centres).min(axis=1) < 300
+    for _ in range(60):
+        corners = rng.uniform(0, 5_000, (60, 2))
+        homes = np.concatenate([rng.uniform(0, 5_000, (1_500, 2)), corners[rng.integers(0, 60, 1_500)]])
+        struck = np.concatenate([rng.uniform(0, 5_000, (200, 2)), corners[rng.integers(0, 60, 200)]])
+        surface = density_ratio(struck.T, homes.T, grid, bandwidth_m=400).surface
+        any_found += bool(surface.parameters["discoveries"])
+        at_boundary.append((surface.p_values[edge] <= 0.01).mean())
+    assert any_found <= stats.binom.ppf(0.999, 60, 0.05)
+    assert np.mean(at_boundary) <= 0.02
 
 
 def test_a_planted_risk_is_found_beside_a_crowd_that_is_none(plain_area: StudyArea) -> None:

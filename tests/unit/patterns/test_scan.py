@@ -305,6 +305,16 @@ def test_the_fitted_tail_is_that_of_a_gumbel_distribution() -> None:
     assert np.isnan(gumbel_tail([1.0], [1.0, 2.0])).all()
 
 
+def test_the_tail_knows_that_it_is_fitted_to_few_replicates() -> None:
+    rng, level = np.random.default_rng(8), 0.005
+    maxima, new = rng.gumbel(7.0, 1.5, (3_000, 19)), rng.gumbel(7.0, 1.5, 3_000)
+    kept = [gumbel_tail([one], before)[0] <= level for one, before in zip(new, maxima, strict=True)]
+    scale = maxima.std(axis=1, ddof=1) * np.sqrt(6) / np.pi
+    naive = stats.gumbel_r.sf(new, maxima.mean(axis=1) - np.euler_gamma * scale, scale) <= level
+    assert np.sum(kept) <= stats.binom.ppf(0.999, 3_000, level) < np.sum(naive)
+    assert np.sum(kept) >= stats.binom.ppf(0.001, 3_000, level)
+
+
 def test_recurrence_counts_analyses_and_uses_the_fit_only_beyond_the_replicates() -> None:
     p, fitted = np.array([0.05, 0.01, 0.01]), np.array([0.001, 0.0005, np.nan])
     assert recurrence_days(p, fitted, replicates=99, run_every_days=7) == pytest.approx([140.0, 14_000.0, 700.0])

@@ -100,3 +100,19 @@ def test_short_records_and_bad_input_are_told(plain_area: StudyArea, make_incide
         against_usual(_daily(plain_area, make_incidents, np.ones(5, dtype=int)), as_of=END + pd.Timedelta(hours=3))
     with pytest.raises(PatternError, match="no incident"):
         against_usual(make_incidents(plain_area, [], [], times=[]))
+
+
+def test_a_year_to_date_of_clumped_weeks_is_judged_by_the_clumps(plain_area: StudyArea, make_incidents) -> None:
+    """Two earlier years cannot tell how much counts vary: 28-day periods do."""
+    days = (END.tz_localize(None) - pd.Timestamp("2022-01-01")).days
+    even = np.full(days, 2)
+    even[-155:-5] += 1
+    clumped = even * 0
+    clumped[::21] = np.add.reduceat(even, np.arange(0, days, 21))
+    said = {}
+    for name, counts in (("even", even), ("clumped", clumped)):
+        table = against_usual(_daily(plain_area, make_incidents, counts), as_of=END, by_area=False).table
+        said[name] = table.set_index("period").loc["year to date"]
+    assert said["even"]["verdict"] == "more"
+    assert said["clumped"]["count"] > 1.3 * said["clumped"]["usual"]
+    assert said["clumped"]["p_value"] > 10 * said["even"]["p_value"]
