@@ -25,15 +25,18 @@ ANCHOR = "count_eb"
 
 _FEWEST_BEFORE = 13
 _FEWEST_INCIDENTS = 30
+_NO_EVENTS = 0.5
+_SMALLEST = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
     """Expect a weighted sum of what other forecasters expect; the weights come from periods they had not seen.
 
-    Each member forecasts the last `folds` periods before the cutoff, each from what was known before it. Weights
-    w_k >= 0 maximise the Poisson likelihood of those periods, with a small ridge towards ``count_eb`` alone; then the
-    members are fitted anew on everything known. With little history ``count_eb`` stands in.
+    Each member forecasts the last `folds` periods before the cutoff, each from what was known before it, and is scaled
+    to the total of each. Weights w_k >= 0, 1 in all, maximise the Poisson likelihood of those periods, with a small
+    ridge towards ``count_eb`` alone; then the members are fitted anew on everything known. So weights say who knows
+    where, and the level is the members' own. With little history ``count_eb`` stands in.
 
     Parameters
     ----------
@@ -73,10 +76,10 @@ class Stack:
         if outcome.sum() < _FEWEST_INCIDENTS:
             return self._stand_in(history, rng, "too few incidents in the last periods to weigh forecasts")
         told = fold_means(history, self.members, folds=self.folds, cache=self.cache)
-        names = list(self.members)
-        weights = mixture_weights(
-            [told[name].ravel() for name in names], outcome.ravel(), anchor=names.index(ANCHOR), ridge=self.ridge
-        )
+        names, totals = list(self.members), np.maximum(outcome.sum(axis=0), _NO_EVENTS)
+        # Shares of each period, at its total: a few weeks say little about whose level is right.
+        shares = [(told[name] * (totals / np.maximum(told[name].sum(axis=0), _SMALLEST))).ravel() for name in names]
+        weights = mixture_weights(shares, outcome.ravel(), anchor=names.index(ANCHOR), ridge=self.ridge)
         chosen = {name: float(weight) for name, weight in zip(names, weights, strict=True) if weight > 0}
         fitted = {name: self.members[name].fit(history, rng=rng) for name in chosen}
         return FittedStack(fitted, {name: chosen.get(name, 0.0) for name in names}, self.folds)
