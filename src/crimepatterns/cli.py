@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from crimepatterns.cli_cards import cards_app
+from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
 from crimepatterns.cli_taxonomy import taxonomy_app
@@ -50,6 +51,7 @@ app.add_typer(model_app, name="model")
 app.add_typer(taxonomy_app, name="taxonomy")
 app.add_typer(feeds_app, name="feeds")
 app.add_typer(cards_app, name="cards")
+app.command(epilog="Example: crimepatterns explain --category theft --cell s12_34")(explain)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Stage: forecast the next period of every category by every model, from what is known on the last day."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,21 +13,23 @@ import pandas as pd
 
 from crimepatterns.city import City
 from crimepatterns.config import Settings
+from crimepatterns.domain.explanation import CellExplanation, Explanation
 from crimepatterns.domain.forecast import Forecast
 from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
-from crimepatterns.domain.protocols import Progress, silent
-from crimepatterns.errors import ConfigError, ModelError
+from crimepatterns.domain.protocols import ExplainingForecaster, FittedForecaster, Progress, silent
+from crimepatterns.errors import ConfigError, MissingInputError, ModelError
 from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
 from crimepatterns.forecasts.stored_learner import restore_learner
 from crimepatterns.store.atomic import read_json, replacing_folder
 from crimepatterns.store.digests import incidents_digest
-from crimepatterns.store.layers import write_forecast
+from crimepatterns.store.explanations import cells_explained
+from crimepatterns.store.layers import read_layer, write_forecast
 from crimepatterns.store.layout import slug
 from crimepatterns.store.models import StoredModel, find_version, load_model
 from crimepatterns.version import __version__
 
-__all__ = ["forecast"]
+__all__ = ["explain", "forecast"]
 
 _FALLBACK_CHAMPION = "count_eb"
 _TOP_CELLS = 5
@@ -68,10 +70,10 @@ def forecast(settings: Settings, *, progress: Progress = silent, as_of: str | No
     with replacing_folder(work.city.layout.forecasts) as folder:
         for step, (category, model) in enumerate(pairs):
             progress(f"Forecasting {category} by {model}", step, len(pairs))
-            made, facts = _forecast_one(work, category, model)
-            write_forecast(folder / slug(category) / f"{model}.parquet", made, facts)
+            made, facts, why = _forecast_one(work, category, model)
+            write_forecast(folder / slug(category) / f"{model}.parquet", made, facts, why)
             if model == work.champion(category):
-                write_forecast(folder / f"{slug(category)}.parquet", made, {**facts, "champion": True})
+                write_forecast(folder / f"{slug(category)}.parquet", made, {**facts, "champion": True}, why)
                 categories.setdefault(category, {}).update(_summary(made))
             if "fallback" in made.parameters:
                 fallbacks = categories.setdefault(category, {}).setdefault("fallbacks", {})
@@ -87,6 +89,41 @@ def forecast(settings: Settings, *, progress: Progress = silent, as_of: str | No
         "categories": categories,
         "outputs": [str(home / name) for name in names],
     }
+
+
+def explain(settings: Settings, *, category: str, cells: Sequence[str] = ()) -> list[CellExplanation]:
+    """Tell from the last forecast why a category is expected where it is.
+
+    The champion's forecast is explained, or that of another model where the champion cannot tell what its forecast is
+    made of; each explanation names its model.
+
+    Parameters
+    ----------
+    settings : Settings
+    category : str
+    cells : sequence of str
+        Cell ids; the five cells that expect most where it is left out.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such category or cell.
+    MissingInputError
+        If `crimepatterns forecast` has not run, or no model of it can explain itself.
+    """
+    folder = City(settings).layout.forecasts
+    champion = folder / f"{slug(category)}.parquet"
+    known = sorted(path.stem for path in folder.glob("*.parquet"))
+    if known and not champion.exists():
+        raise ConfigError(f"No forecast of {category!r}, there are {known}: see forecast.categories.")
+    for path in (champion, *sorted((folder / slug(category)).glob("*.parquet"))):
+        found = cells_explained(*read_layer(path), cells, most=_TOP_CELLS)
+        if found:
+            return found
+    raise MissingInputError(
+        f"No model of the last forecast of {category} can tell what it is made of: "
+        "add additive_intensity to forecast.models and run `crimepatterns forecast`."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +194,11 @@ class _Work:
         return wanted if champion in wanted else (*wanted, champion)
 
 
-def _forecast_one(work: _Work, category: str, model: str) -> tuple[Forecast, dict[str, Any]]:
-    """Forecast by one model; a learner comes from its stored version unless that knows the future."""
+def _forecast_one(work: _Work, category: str, model: str) -> tuple[Forecast, dict[str, Any], Explanation | None]:
+    """Forecast by one model; a learner comes from its stored version unless that knows the future.
+
+    The third is what the forecast is made of, from a model that can tell.
+    """
     settings, history = work.city.settings, work.history(category)
     facts: dict[str, Any] = {**work.facts, "model_version": __version__}
     stored = _stored(work, category, model) if model in LEARNERS else None
@@ -166,8 +206,8 @@ def _forecast_one(work: _Work, category: str, model: str) -> tuple[Forecast, dic
     if stored is not None:
         fitted = restore_learner(stored.pipeline, stored.config)
         if fitted.trained_until <= work.cutoff:
-            made = fitted.predict(history, work.periods)
-            return made, {**facts, "model_version": stored.version, "model_name": stored.name}
+            named = {**facts, "model_version": stored.version, "model_name": stored.name}
+            return _told(fitted, history, work.periods, named)
         chosen = stored.config["facts"]["settings"]
         facts["model_version"] = f"settings of {stored.version}, fitted anew on what was known at the cutoff"
     elif model in LEARNERS:
@@ -175,7 +215,16 @@ def _forecast_one(work: _Work, category: str, model: str) -> tuple[Forecast, dic
     options = {key: getattr(settings.forecast, key) for key in OPTIONS if hasattr(settings.forecast, key)}
     maker = make_forecaster(model, settings=chosen, **options)
     rng = np.random.default_rng([settings.forecast.seed, zlib.crc32(f"{category}/{model}/forecast".encode())])
-    return maker.fit(history, rng=rng).predict(history, work.periods), facts
+    return _told(maker.fit(history, rng=rng), history, work.periods, facts)
+
+
+def _told(
+    fitted: FittedForecaster, history: History, periods: Periods, facts: dict[str, Any]
+) -> tuple[Forecast, dict[str, Any], Explanation | None]:
+    if isinstance(fitted, ExplainingForecaster):
+        why = fitted.explain(history, periods)
+        return why.forecast, facts, why
+    return fitted.predict(history, periods), facts, None
 
 
 def _stored(work: _Work, category: str, model: str) -> StoredModel | None:

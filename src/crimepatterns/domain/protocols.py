@@ -2,18 +2,29 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from crimepatterns.domain.explanation import Explanation
 from crimepatterns.domain.forecast import Forecast
 from crimepatterns.domain.history import History
 from crimepatterns.domain.panel import Panel
 from crimepatterns.domain.periods import Periods
 
-__all__ = ["Executor", "FittedForecaster", "Forecaster", "Metric", "Progress", "RawTable", "Source", "silent"]
+__all__ = [
+    "Executor",
+    "ExplainingForecaster",
+    "FittedForecaster",
+    "Forecaster",
+    "Metric",
+    "Progress",
+    "RawTable",
+    "Source",
+    "silent",
+]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,6 +63,15 @@ class FittedForecaster(Protocol):
 
     def predict(self, history: History, periods: Periods) -> Forecast:
         """Forecast `periods` from what `history` knows; history may be later than the one it was fitted on."""
+        ...
+
+
+@runtime_checkable
+class ExplainingForecaster(Protocol):
+    """A fitted forecaster that can say what its forecast is made of."""
+
+    def explain(self, history: History, periods: Periods) -> Explanation:
+        """Split what `predict` expects into parts that add up to it."""
         ...
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from crimepatterns.domain.protocols import Forecaster
 from crimepatterns.errors import ForecastError
+from crimepatterns.forecasts.additive_intensity import AdditiveIntensity
 from crimepatterns.forecasts.baselines import Count, Kde, RecentCount
 from crimepatterns.forecasts.gradient_boosting import gradient_boosting
 from crimepatterns.forecasts.negative_binomial import NegativeBinomial
@@ -54,6 +55,7 @@ _MAKERS: Mapping[str, tuple[Callable[..., Forecaster], tuple[str, ...]]] = Mappi
         "shrunk_scales": (ShrunkScales, ("recent_days",)),
         "negative_binomial": (NegativeBinomial, ("recent_days",)),
         "risk_terrain": (RiskTerrain, ("train_periods", "recent_days")),
+        "additive_intensity": (AdditiveIntensity, ("recent_days", "train_periods")),
         "random_forest": (random_forest, _LEARNING),
         "random_forest_regressor": (random_forest_regressor, _LEARNING),
         "gradient_boosting": (gradient_boosting, _LEARNING),

@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crimepatterns.domain.area import StudyArea
+from crimepatterns.domain.explanation import Explanation
 from crimepatterns.domain.forecast import Forecast
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import ArtefactError, MissingInputError
 from crimepatterns.store.atomic import replacing, write_text
+from crimepatterns.store.explanations import explanation_columns
 
 __all__ = [
     "export_layer",
@@ -154,13 +156,20 @@ def read_surface(path: Path, area: StudyArea) -> tuple[Surface, dict[str, Any]]:
     return surface, facts
 
 
-def write_forecast(path: Path, forecast: Forecast, facts: Mapping[str, Any] | None = None) -> None:
-    """Write a forecast with its grid, periods and parameters; `facts` adds run id and so on."""
+def write_forecast(
+    path: Path, forecast: Forecast, facts: Mapping[str, Any] | None = None, explanation: Explanation | None = None
+) -> None:
+    """Write a forecast with its grid, periods and parameters; `facts` adds run id and so on.
+
+    An explanation adds columns of its own, see `crimepatterns.store.explanations`.
+    """
     layer = _with_lattice(forecast.grid.to_geodataframe(), forecast.grid)
     for i in range(len(forecast.periods)):
         layer[f"mean_{i}"] = forecast.mean[:, i]
         for level, values in forecast.quantiles.items():
             layer[f"q{level:g}_{i}"] = values[:, i]
+    if explanation is not None:
+        layer = layer.assign(**explanation_columns(explanation))
     own = {
         "kind": "forecast",
         "category": forecast.category,
