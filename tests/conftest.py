@@ -14,6 +14,35 @@ REQUIRE_ALL = os.environ.get("REQUIRE") == "all" or os.environ.get("CI") == "tru
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+SLOW_FILES = (
+    "integration/test_card_commands.py",
+    "integration/test_context.py",
+    "integration/test_context_real.py",
+    "integration/test_honesty_of_real_files.py",
+    "integration/test_kill_ingest.py",
+    "integration/test_month_only.py",
+    "integration/test_real_files.py",
+    "integration/test_training_and_forecasting.py",
+    "integration/test_wheel.py",
+    "unit/quality/test_stage.py",
+    "unit/sources/test_synthetic_realism.py",
+    "unit/sources/test_synthetic_truth.py",
+)
+"""Files whose tests or fixtures take more than a few seconds."""
+SLOW_MODELS = ("random_forest", "gradient_boosting", "poisson_boosting", "stack")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what needs a run of the whole pipeline, lies in a slow file, or fits a learner."""
+    for item in items:
+        path = item.path.relative_to(PROJECT / "tests").as_posix()
+        named = item.name.partition("[")[2]
+        learns = path.startswith(("contracts", "properties")) and any(model in named for model in SLOW_MODELS)
+        if learns or path in SLOW_FILES or "small_city_run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     report = yield
