@@ -225,17 +225,16 @@ def _print_list(found: "CardFile", cards: Sequence["PatternCard"]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from crimepatterns.visuals.card_pictures import card_span
+
     table = Table(show_edge=False, pad_edge=False)
     for name, right in (("Card", False), ("Type", False), ("Events", True), ("First to last", False), ("What", False)):
         table.add_column(name, justify="right" if right else "left", no_wrap=name != "What")
     for card in cards:
-        begin = card.evidence["occurred_from"]
         status = _status(found, card)
         marks = [] if status == "candidate" else [status]
-        marks += ["not new" for one in (card.checklist[3],) if one.verdict == "not met"]
         told = f"{card.title} ({', '.join(marks)})" if marks else card.title
-        span = f"{begin.min():%d %b} to {begin.max():%d %b %Y}"
-        table.add_row(card.card_id, card.iaca_type, f"{len(card.members):,}", span, Text(told))
+        table.add_row(card.card_id, card.iaca_type, f"{len(card.members):,}", card_span(card), Text(told))
     Console().print(table)
 
 
@@ -243,8 +242,9 @@ def _say_rest(found: "CardFile", *, told: bool) -> None:
     count = len(found.decided.dismissed)
     if count and not told:
         say(f"{count} dismissed; --dismissed lists {'it' if count == 1 else 'them'} too.")
-    for kind, reason in found.stored.facts["skipped"].items():
-        say(f"No {kind} looked for: {reason}")
+    skipped = found.stored.facts["skipped"]
+    for reason in dict.fromkeys(skipped.values()):
+        say(f"No {', '.join(kind for kind, why in skipped.items() if why == reason)} looked for: {reason}")
     for one in found.lost:
         say(f"Not found any more: {one.card_id}{f', {one.title}' if one.title else ''}. {one.sentence()}")
 

@@ -74,7 +74,13 @@ class CardList:
         if standing:
             sets = "set is" if standing == 1 else "sets are"
             told += f" {standing} further {sets} nothing new: about as many alike were there before, or for too long."
-        return told + "".join(f" No {kind} looked for: {reason}" for kind, reason in self.skipped.items())
+        return told + "".join(f" No {', '.join(kinds)} looked for: {why}" for why, kinds in self._reasons().items())
+
+    def _reasons(self) -> dict[str, list[str]]:
+        by_reason: dict[str, list[str]] = {}
+        for kind, reason in self.skipped.items():
+            by_reason.setdefault(reason, []).append(kind)
+        return by_reason
 
     def merged(self, cards: Sequence[PatternCard], *, title: str | None = None) -> PatternCard:
         """Write one card for the members of several; its distinctiveness is that of the least distinct of them.

@@ -167,7 +167,7 @@ def find_candidates(
     former: _Null | None = None
     stale = np.ones(blocks, dtype=bool)
     for turn in range(_MOST_ROUNDS):
-        if len(alive) < least:
+        if len(alive) < least or not scene.families:
             break
         left = {name: own.only(alive) for name, own in windows.items()} if turn else windows
         here = _Round(scene.only(alive), left, stale, least, level)
@@ -273,7 +273,7 @@ class _Round:
             family = self._broadest(family, at, scores)
         rows, expected = self._around(family, at)
         kind = family.iaca_type
-        if kind == "hot spot" and self._scene.places(rows) == 1:
+        if kind in ("hot spot", "series") and self._scene.places(rows) == 1:
             kind = "hot place"
         return Candidate(kind, family.keys, rows, expected, *chances, score) if len(rows) >= self._least else None
 

@@ -149,7 +149,7 @@ def _strangers(relationship: Sequence[str] | None, strangers: Sequence[str]) -> 
 
 def _limited(times: pd.Series, before: int | None) -> Condition:
     days = int((times.max() - times.min()) / pd.Timedelta(days=1)) + 1
-    spans = f"The events span {days} days"
+    spans = f"The events span {days} day{'' if days == 1 else 's'}"
     if days > _LONGEST_DAYS:
         return Condition(CONDITIONS[3], "not met", f"{spans}, more than {_LONGEST_DAYS}.")
     if before is None:

@@ -167,11 +167,15 @@ def _families(
     fields: Fields, rows: NDArray[np.int64], before: NDArray[np.int64], types: Collection[PatternType]
 ) -> tuple[tuple[Family, ...], dict[str, str]]:
     families, skipped = [], {}
+    several = len(np.unique(fields.codes["category"][rows])) > 1
     for kind, keys_of_kind in key_sets(fields).items():
         if kind not in types:
             continue
         if not keys_of_kind:
             skipped[str(kind)] = _NO_COLUMNS[kind]
+        if keys_of_kind == (("category",),) and not several:
+            skipped[str(kind)] = "all incidents are of one category."
+            continue
         for keys in keys_of_kind:
             joint = fields.joint(keys)
             rate = fields.base_rates(joint)

@@ -151,9 +151,20 @@ def _before(scene: CardScene, rows: NDArray[np.int64], keys: Mapping[str, str], 
 
 
 def _title(kind: PatternType, keys: Mapping[str, str], members: pd.DataFrame, scene: CardScene) -> str:
-    shared = ", ".join(value if name == "category" else f"{name} {value}" for name, value in keys.items())
+    """Say what is alike and where; the type stands beside the title wherever it is shown."""
+    named = kind in CITYWIDE
+    shared = ", ".join(_part(name, value, named=named) for name, value in keys.items()) or _KINDS[kind]
     where = ""
-    if kind not in CITYWIDE and len(scene.area.neighbourhoods):
-        named = scene.area.neighbourhood_of([members["x"].median()], [members["y"].median()])[0]
-        where = f" in {named.title() if named.isupper() and len(named) > 3 else named}" if named else ""
-    return f"{_KINDS[kind]}{where}: {shared}" if shared else f"{_KINDS[kind]}{where}"
+    if not named and len(scene.area.neighbourhoods):
+        found = str(scene.area.neighbourhood_of([members["x"].median()], [members["y"].median()])[0] or "")
+        spoken = found.title() if found.isupper() and len(found) > 3 else found
+        where = f" in {'area ' if spoken.isdigit() else ''}{spoken}" if spoken else ""
+    return f"{shared[:1].upper()}{shared[1:]}{where}"
+
+
+def _part(name: str, value: str, *, named: bool) -> str:
+    """Say a shared value, with the name of its field where it does not speak for itself."""
+    if value == "yes":
+        return name
+    plain = value.lower() if value.isupper() else value
+    return f"{name} {plain}" if plain.isdigit() or (named and name != "category") else plain

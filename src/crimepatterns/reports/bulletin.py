@@ -159,7 +159,7 @@ footer { margin-top: 4mm; border-top: .5px solid #b8b2a2; padding-top: 1.5mm; fo
 <header><div><h1>{{ title }}</h1><p>{{ iaca_type | capitalize }} ({{ status }}), {{ place }}</p></div>
 <p class="when">{{ card_id }}<br>known at {{ as_of }}</p></header>
 <div class="top"><div>{{ map | safe }}
-<p class="small">Numbers: order in time.</p></div><div>
+<p class="small">Numbers: order in time. Large dots: several events at one place.</p></div><div>
 <h2 class="first">What is alike</h2><p>{{ sentence }}</p>
 <h2>How distinct</h2><p>{{ distinct }}</p>
 <h2>When</h2>{{ week | safe }}

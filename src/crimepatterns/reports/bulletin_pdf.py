@@ -103,5 +103,5 @@ def _head(figure: Any, values: dict[str, Any], area: StudyArea) -> None:
 
 
 def _pictures(figure: Any, card: PatternCard, area: StudyArea) -> None:
-    draw_card_map(figure.add_axes((0.07, 0.64, 0.40, 0.225)), card, area)
+    draw_card_map(figure.add_axes((0.07, 0.64, 0.40, 0.225)), card, area, numbered=40)
     draw_card_hours(figure.add_axes((0.55, 0.70, 0.38, 0.13)), card)

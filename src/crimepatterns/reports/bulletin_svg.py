@@ -83,9 +83,11 @@ def _marks(card: PatternCard, bounds: _Bounds, scale: float) -> str:
     for number, (x, y) in enumerate(card.evidence[["x", "y"]].to_numpy(dtype=float), start=1):
         place = f"{(x - bounds[0]) * scale:.1f}", f"{(bounds[3] - y) * scale:.1f}"
         labels.setdefault(place, []).append(number)
-    radius = 3.4 if len(card.members) <= _MOST_NUMBERED else 2.2
+    radius = 3.2 if len(card.members) <= _MOST_NUMBERED else 2.2
     dots = "".join(
-        f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{_DOT}" stroke="#fff" stroke-width=".5"/>' for x, y in labels
+        f'<circle cx="{x}" cy="{y}" r="{radius * len(own) ** 0.5:.1f}" fill="{_DOT}" fill-opacity=".9" stroke="#fff" '
+        'stroke-width=".5"/>'
+        for (x, y), own in labels.items()
     )
     if len(card.members) > _MOST_NUMBERED:
         return dots
@@ -93,8 +95,9 @@ def _marks(card: PatternCard, bounds: _Bounds, scale: float) -> str:
         place: ", ".join(map(str, numbers)) if len(numbers) < 5 else f"{numbers[0]} to {numbers[-1]}"
         for place, numbers in labels.items()
     }
+    beside = {place: 1.0 + radius * len(own) ** 0.5 for place, own in labels.items()}
     texts = "".join(
-        f'<text x="{float(x) + 4.2:.1f}" y="{float(y) - 3:.1f}" class="n">{word}</text>'
+        f'<text x="{float(x) + beside[x, y]:.1f}" y="{float(y) - 3:.1f}" class="n">{word}</text>'
         for (x, y), word in words.items()
     )
     return dots + texts

@@ -13,7 +13,15 @@ from crimepatterns.domain.pattern import PatternCard
 from crimepatterns.visuals.map_sheet import polygon_path
 from crimepatterns.visuals.palette import ACCENT, INK, LAND, MUTED, PAPER
 
-__all__ = ["WEEKDAY_LETTERS", "card_bounds", "card_hours", "draw_card_hours", "draw_card_map", "round_length_m"]
+__all__ = [
+    "WEEKDAY_LETTERS",
+    "card_bounds",
+    "card_hours",
+    "card_span",
+    "draw_card_hours",
+    "draw_card_map",
+    "round_length_m",
+]
 
 WEEKDAY_LETTERS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -57,8 +65,18 @@ def card_hours(card: PatternCard) -> HourOfWeek:
     return hour_of_week(table if "time_precision" in table else table.assign(time_precision="minute"))
 
 
-def draw_card_map(axes: Axes, card: PatternCard, area: StudyArea, *, size: float = 15.0) -> None:
-    """Draw the events of a card on the ground; numbered in order of time where they are few."""
+def card_span(card: PatternCard) -> str:
+    """Name the first and the last day of a card."""
+    first, last = card.evidence["occurred_from"].min(), card.evidence["occurred_from"].max()
+    if first.date() == last.date():
+        return f"{last:%d %b %Y}"
+    return f"{first:%d %b} to {last:%d %b %Y}" if first.year == last.year else f"{first:%d %b %Y} to {last:%d %b %Y}"
+
+
+def draw_card_map(
+    axes: Axes, card: PatternCard, area: StudyArea, *, size: float = 15.0, numbered: int = _MOST_NUMBERED
+) -> None:
+    """Draw the events of a card on the ground; up to `numbered` of them with their number in order of time."""
     box = axes.get_window_extent()
     bounds = card_bounds(card, area, aspect=float(box.width / box.height))
     west, south, east, north = bounds
@@ -73,8 +91,11 @@ def draw_card_map(axes: Axes, card: PatternCard, area: StudyArea, *, size: float
         parts = [part for part in parts if len(part) > 1]
         axes.add_collection(LineCollection(parts, colors="white", linewidths=0.9, zorder=2), autolim=False)
     places = card.evidence[["x", "y"]].to_numpy(dtype=float)
-    axes.scatter(places[:, 0], places[:, 1], s=size, color=ACCENT, edgecolors="white", linewidths=0.4, zorder=3)
-    if len(places) <= _MOST_NUMBERED:
+    spots, counts = np.unique(np.round(places), axis=0, return_counts=True)
+    axes.scatter(
+        spots[:, 0], spots[:, 1], s=size * counts, color=ACCENT, edgecolors="white", linewidths=0.4, alpha=0.9, zorder=3
+    )
+    if len(places) <= numbered:
         _number(axes, places)
     axes.set(xlim=(west, east), ylim=(south, north), xticks=[], yticks=[])
     axes.patch.set_facecolor(PAPER)

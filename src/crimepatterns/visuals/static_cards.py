@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.pattern import PatternCard
 from crimepatterns.errors import PatternError
-from crimepatterns.visuals.card_pictures import draw_card_hours, draw_card_map
+from crimepatterns.visuals.card_pictures import card_span, draw_card_hours, draw_card_map
 from crimepatterns.visuals.frame import Frame, framed
 from crimepatterns.visuals.names import run_note
 from crimepatterns.visuals.palette import MUTED, figure_style
@@ -52,8 +52,9 @@ def card_sheet(cards: Sequence[PatternCard], area: StudyArea, *, facts: Mapping[
     level = float(facts["parameters"]["level"])
     caption = (
         f"Sets of alike events that stand out from labels dealt out anew within district and season; at most "
-        f"{100 * level:g} % false ones are expected. Numbers: order in time. Spans are spread over the hours "
-        f"they cover; civil time, {area.timezone}. A card says that events are alike, not who is behind them."
+        f"{100 * level:g} % false ones are expected. Large dots: several events at one place; numbers: order in time. "
+        f"Spans are spread over the hours they cover; civil time, {area.timezone}. "
+        "A card says that events are alike, not who is behind them."
         f"{run_note(str(facts.get('run_date', '')))}"
     )
     with figure_style():
@@ -79,10 +80,9 @@ def _panel(frame: Frame, card: PatternCard, area: StudyArea, left: float, bottom
     for line in textwrap.wrap(card.title, 38)[:3]:
         text.text(0, top, line, fontsize=8, fontweight="bold", va="top")
         top -= _LINE
-    begin = card.evidence["occurred_from"]
     told = [
         f"{card.iaca_type} ({card.status}), {len(card.members)} events",
-        f"{begin.min():%d %b} to {begin.max():%d %b %Y}",
+        card_span(card),
         f"{card.distinctiveness.expected:.2g} expected, q = {card.distinctiveness.q_value:.2g}",
         card.card_id,
     ]
