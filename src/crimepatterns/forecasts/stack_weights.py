@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
 __all__ = ["mixture_weights"]
 
 _STEPS = 60
-_SWEEPS = 1_000
 _HALVINGS = 40
 _SMALLEST = 1e-9
 
@@ -19,9 +19,10 @@ def mixture_weights(
     """Minimise Poisson deviance of the weighted sum under weights >= 0, drawn towards one of the means.
 
     The objective is sum(mu - y log mu) + ridge / 2 * sum_k d_k (w_k - u_k)^2 with mu = sum_k w_k m_k, u the weights
-    that take the anchor alone and d_k = sum(m_k^2 / m_anchor), the information on w_k; so `ridge` is the weight of the
-    anchor against the data whatever their size. At the end the weights are scaled to add up to 1: counts of the last
-    weeks may not be complete yet, and must not set the level. The objective is convex.
+    that take the anchor alone and d_k = sum((m_k - m_anchor)^2 / m_anchor), the information on moving weight from the
+    anchor to member k; so `ridge` is the weight of the anchor against the data whatever their size, and however alike
+    the members are. At the end the weights are scaled to add up to 1: counts of the last weeks may not be complete yet,
+    and must not set the level. The objective is convex.
     Breiman 1996, Stacked regressions, https://doi.org/10.1007/BF00117832.
 
     Parameters
@@ -42,17 +43,19 @@ def mixture_weights(
     if not counts.any():
         return toward
     # Sums, not dot products: the latter round differently with the number of threads.
-    pull = ridge * np.array([float((one * one / means[anchor]).sum()) for one in means])
-    weights, value = toward.copy(), np.inf
+    pull = ridge * np.array([float(((one - means[anchor]) ** 2 / means[anchor]).sum()) for one in means])
+    weights = toward.copy()
     value = _objective(means, counts, weights, toward, pull)
     for _ in range(_STEPS):
         mean = np.maximum(_mixed(means, weights), _SMALLEST)
         gradient = np.array([float((one * (1.0 - counts / mean)).sum()) for one in means]) + pull * (weights - toward)
-        curvature = np.diag(pull + 1e-12)
+        curvature = np.diag(pull)
         for j, one in enumerate(means):
             for k in range(j + 1):
                 curvature[j, k] = curvature[k, j] = curvature[k, j] + float((one * means[k] / mean).sum())
-        step = _descend(curvature, curvature @ weights - gradient, weights) - weights
+        # Members that are the same to the last digit leave the curvature without a root.
+        curvature += np.diag(1e-9 * np.diagonal(curvature) + _SMALLEST)
+        step = _least(curvature, curvature @ weights - gradient) - weights
         size, tried, new = 1.0, weights, value
         for _ in range(_HALVINGS):
             tried = weights + size * step
@@ -70,18 +73,10 @@ def mixture_weights(
     return weights / weights.sum() if weights.any() else toward
 
 
-def _descend(
-    curvature: NDArray[np.float64], target: NDArray[np.float64], start: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Minimise b' curvature b / 2 - target' b over b >= 0, one coordinate after another."""
-    found = start.copy()
-    for _ in range(_SWEEPS):
-        before = found.copy()
-        for j in range(len(found)):
-            rest = float((curvature[j] * found).sum()) - curvature[j, j] * found[j]
-            found[j] = max(0.0, (target[j] - rest) / curvature[j, j])
-        if float(np.abs(found - before).max()) < 1e-12:
-            break
+def _least(curvature: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minimise b' curvature b / 2 - target' b over b >= 0, exactly: members may be nearly alike."""
+    root = np.linalg.cholesky(curvature)
+    found: NDArray[np.float64] = optimize.nnls(root.T, np.linalg.solve(root, target))[0]
     return found
 
 

@@ -110,6 +110,16 @@ def test_mixture_weights_agree_with_a_general_optimiser_and_add_up_to_one() -> N
     assert found.sum() == pytest.approx(1.0)
 
 
+def test_members_that_are_nearly_alike_are_still_told_apart() -> None:
+    """A ridge on the weights themselves would hold on to the anchor: what counts is how far members differ."""
+    rng = np.random.default_rng(11)
+    anchor = rng.gamma(0.5, 0.6, 100_000)
+    truth = anchor * rng.lognormal(0, 0.15, 100_000)
+    found = mixture_weights([anchor, truth, anchor.copy()], rng.poisson(truth), anchor=0, ridge=0.02)
+    assert found[1] > 0.8
+    assert np.isfinite(found).all()
+
+
 def test_a_strong_ridge_and_no_incident_leave_the_anchor_alone() -> None:
     rng = np.random.default_rng(8)
     means = [rng.uniform(0.1, 1, 300), rng.uniform(0.1, 1, 300)]
