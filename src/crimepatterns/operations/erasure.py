@@ -14,7 +14,7 @@ __all__ = ["forget_everywhere"]
 
 
 def forget_everywhere(settings: Settings, ids: Sequence[str]) -> dict[str, Any]:
-    """Erase records from raw copies, cleaned incidents, rejected rows and card decisions, and drop results made of them.
+    """Erase records from raw copies, incidents, rejected rows and card decisions, and drop results made of them.
 
     Stage manifests and results are removed, so that the next run makes them again without the records. Stored models
     hold no incidents and are kept; the next `train` replaces them.

@@ -74,7 +74,7 @@ class Layout:
 
     @property
     def card_decisions(self) -> Path:
-        """What analysts decided about pattern cards, a line each; apart from results, since nothing can make it again."""
+        """What analysts decided about pattern cards, a line each; apart from results: nothing can make it again."""
         return self.root / "data" / "decisions" / self.city / "cards.jsonl"
 
     @property
