@@ -112,7 +112,12 @@ class Distinctiveness:
     def sentence(self) -> str:
         """Say it in words."""
         chance = f"p = {self.p_value:.3g}, q = {self.q_value:.3g}; null: {self.null}"
-        return f"{self.observed} events where {self.expected:.2g} are expected ({chance})."
+        return f"{self.observed} events where {self.expected_text} are expected ({chance})."
+
+    @property
+    def expected_text(self) -> str:
+        """The expected number in two digits, whole from ten on."""
+        return f"{self.expected:,.0f}" if self.expected >= 10 else f"{self.expected:.2g}"
 
 
 @dataclass(frozen=True)

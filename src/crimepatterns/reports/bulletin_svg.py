@@ -92,7 +92,7 @@ def _marks(card: PatternCard, bounds: _Bounds, scale: float) -> str:
     if len(card.members) > _MOST_NUMBERED:
         return dots
     words = {
-        place: ", ".join(map(str, numbers)) if len(numbers) < 5 else f"{numbers[0]} to {numbers[-1]}"
+        place: ", ".join(map(str, numbers)) if len(numbers) < 5 else f"{len(numbers)} events"
         for place, numbers in labels.items()
     }
     beside = {place: 1.0 + radius * len(own) ** 0.5 for place, own in labels.items()}

@@ -137,7 +137,7 @@ def _number(axes: Axes, places: NDArray[np.float64]) -> None:
     for number, (x, y) in enumerate(places, start=1):
         labels.setdefault((round(float(x)), round(float(y))), []).append(str(number))
     for (x, y), numbers in labels.items():
-        text = ", ".join(numbers) if len(numbers) < 5 else f"{numbers[0]} to {numbers[-1]}"
+        text = ", ".join(numbers) if len(numbers) < 5 else f"{len(numbers)} events"
         axes.annotate(text, (x, y), (2.5, 2.5), textcoords="offset points", fontsize=5.5, color=INK, zorder=4)
 
 

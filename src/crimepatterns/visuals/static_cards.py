@@ -83,7 +83,7 @@ def _panel(frame: Frame, card: PatternCard, area: StudyArea, left: float, bottom
     told = [
         f"{card.iaca_type} ({card.status}), {len(card.members)} events",
         card_span(card),
-        f"{card.distinctiveness.expected:.2g} expected, q = {card.distinctiveness.q_value:.2g}",
+        f"{card.distinctiveness.expected_text} expected, q = {card.distinctiveness.q_value:.2g}",
         card.card_id,
     ]
     for line in told:
