@@ -114,7 +114,9 @@ def explain(settings: Settings, *, category: str, cells: Sequence[str] = ()) -> 
     folder = City(settings).layout.forecasts
     champion = folder / f"{slug(category)}.parquet"
     known = sorted(path.stem for path in folder.glob("*.parquet"))
-    if known and not champion.exists():
+    if not known:
+        raise MissingInputError("There is no forecast to explain yet: run `crimepatterns forecast` first.")
+    if not champion.exists():
         raise ConfigError(f"No forecast of {category!r}, there are {known}: see forecast.categories.")
     for path in (champion, *sorted((folder / slug(category)).glob("*.parquet"))):
         found = cells_explained(*read_layer(path), cells, most=_TOP_CELLS)

@@ -86,7 +86,7 @@ class CellExplanation:
             return []
         ranked = sorted(self.contributions.items(), key=lambda one: -one[1])
         named = [(name, part / self.expected) for name, part in ranked if part >= _TOLD * self.expected]
-        told = [f"{share * 100:.0f} % {_WORDS[name]}" for name, share in named]
+        told = [f"{share * 100:.0f} % {'' if i else 'rests '}{_WORDS[name]}" for i, (name, share) in enumerate(named)]
         return [f"Of this, {_joined(told)}."] if told else []
 
     def _otherwise(self) -> str:
@@ -189,11 +189,11 @@ class Explanation:
 
 _WORDS: Mapping[str, str] = MappingProxyType(
     {
-        "long history": "come from how much happens there in the long run",
-        "recent events": "from what happened there lately",
-        "neighbours": "from the cells around",
-        "season and calendar": "from the time of year",
-        "place features": "from what kind of place it is",
+        "long history": "on how much happens there in the long run",
+        "recent events": "on what happened there lately",
+        "neighbours": "on the cells around",
+        "season and calendar": "on the present level of the city",
+        "place features": "on what kind of place it is",
     }
 )
 
