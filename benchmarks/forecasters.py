@@ -40,7 +40,7 @@ def open_city(config: str | None, changes: list[str]) -> City:
     if settings.source.kind == "synthetic":
         folder = tempfile.mkdtemp(prefix="forecasters-")
         settings = load_settings(config, {**overrides, "root": folder})
-        for stage in ("ingest", "clean"):
+        for stage in ("ingest", "clean", "context"):
             run_stage(settings, stage)
     return City(settings)
 
