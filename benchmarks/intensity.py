@@ -1,8 +1,8 @@
 """Measure how long the additive intensity takes to learn 100,000 incidents, beside scikit-learn's exact kernel density.
 
-Run with ``python benchmarks/intensity.py``; about four minutes, nearly all of it the peer's. Both see the same incidents
-in one run: the peer fits a KernelDensity and scores the same points exactly (relative tolerance 0); ours learns weights,
-prior, level, dispersion and triggering, and forecasts every cell.
+Run with ``python benchmarks/intensity.py``; about four minutes, most of it the peer's. Both see the same incidents
+in one run: the peer fits a KernelDensity and scores the same points exactly (relative tolerance 0); ours learns all
+its parts and forecasts every cell.
 """
 
 import argparse
