@@ -1,7 +1,7 @@
 """``gradient_boosting``: small trees, each correcting the ones before it.
 
-This is the product's complex model: the brief's GradientBoostingClassifier in its histogram form, which fits 200,000
-rows in seconds where the exact form takes many minutes, with equal accuracy.
+The histogram form of scikit-learn's GradientBoostingClassifier: it fits 200,000 rows in seconds where the exact form
+takes many minutes, with equal accuracy.
 """
 
 from collections.abc import Mapping

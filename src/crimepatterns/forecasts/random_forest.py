@@ -5,7 +5,7 @@ from typing import Any
 
 from crimepatterns.forecasts.learned_forecaster import LearnedForecaster
 
-__all__ = ["RANDOM_FOREST_CANDIDATES", "build_random_forest", "random_forest"]
+__all__ = ["RANDOM_FOREST_CANDIDATES", "build_random_forest", "capped", "random_forest"]
 
 _SIZE = {"n_estimators": 100, "max_samples": 20_000}
 _TRIAL = {"n_estimators": 40, "max_samples": 10_000}
@@ -20,7 +20,7 @@ RANDOM_FOREST_CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
         {"min_samples_leaf": 50, "max_features": "sqrt"},
     )
 )
-"""Settings that tuning tries; the first one is the default."""
+"""Settings that tuning tries, for chances and for counts; the first one is the default."""
 
 
 def random_forest(**options: Any) -> LearnedForecaster:
@@ -39,6 +39,9 @@ def build_random_forest(settings: Mapping[str, Any], *, rows: int, seed: int, jo
     """Make the unfitted classifier; each tree sees at most ``max_samples`` rows."""
     from sklearn.ensemble import RandomForestClassifier
 
-    chosen = dict(settings)
-    chosen["max_samples"] = min(int(chosen["max_samples"]), rows)
-    return RandomForestClassifier(random_state=seed, n_jobs=jobs, **chosen)
+    return RandomForestClassifier(random_state=seed, n_jobs=jobs, **capped(settings, rows))
+
+
+def capped(settings: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    """Return the settings with no more samples per tree than there are rows."""
+    return {**settings, "max_samples": min(int(settings["max_samples"]), rows)}

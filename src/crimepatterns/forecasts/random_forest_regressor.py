@@ -5,23 +5,12 @@ from typing import Any
 
 from crimepatterns.forecasts.learned_forecaster import LearnedForecaster
 from crimepatterns.forecasts.learning_task import CountTask
+from crimepatterns.forecasts.random_forest import RANDOM_FOREST_CANDIDATES, capped
 
-__all__ = ["RANDOM_FOREST_REGRESSOR_CANDIDATES", "build_random_forest_regressor", "random_forest_regressor"]
+__all__ = ["build_random_forest_regressor", "random_forest_regressor"]
 
-_SIZE = {"n_estimators": 100, "max_samples": 20_000}
 _TRIAL = {"n_estimators": 30, "max_samples": 10_000}
 """Fewer and smaller trees while settings are compared, to save time; the chosen ones are fitted in full size."""
-
-RANDOM_FOREST_REGRESSOR_CANDIDATES: tuple[Mapping[str, Any], ...] = tuple(
-    {**_SIZE, **settings}
-    for settings in (
-        {"min_samples_leaf": 50, "max_features": 0.3},
-        {"min_samples_leaf": 20, "max_features": 0.3},
-        {"min_samples_leaf": 100, "max_features": 0.6},
-        {"min_samples_leaf": 50, "max_features": "sqrt"},
-    )
-)
-"""Settings that tuning tries; the first one is the default."""
 
 
 def random_forest_regressor(**options: Any) -> LearnedForecaster:
@@ -34,7 +23,7 @@ def random_forest_regressor(**options: Any) -> LearnedForecaster:
     return LearnedForecaster(
         name="random_forest_regressor",
         build=build_random_forest_regressor,
-        candidates=RANDOM_FOREST_REGRESSOR_CANDIDATES,
+        candidates=RANDOM_FOREST_CANDIDATES,
         trial=_TRIAL,
         task=CountTask("log"),
         **options,
@@ -45,6 +34,4 @@ def build_random_forest_regressor(settings: Mapping[str, Any], *, rows: int, see
     """Make the unfitted regressor; each tree sees at most ``max_samples`` rows."""
     from sklearn.ensemble import RandomForestRegressor
 
-    chosen = dict(settings)
-    chosen["max_samples"] = min(int(chosen["max_samples"]), rows)
-    return RandomForestRegressor(random_state=seed, n_jobs=jobs, **chosen)
+    return RandomForestRegressor(random_state=seed, n_jobs=jobs, **capped(settings, rows))

@@ -6,11 +6,10 @@ import pandas as pd
 from crimepatterns.domain.completeness import Completeness
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import PatternError
-from crimepatterns.patterns.reporting_delay import DelayCurve, delay_curve
+from crimepatterns.patterns.reporting_delay import DelayCurve, delay_curve, delays_and_limits
 
 __all__ = ["completeness_at"]
 
-_DAY_US = 86_400_000_000
 _LEAST = 100
 """Incidents that a curve must rest on: fewer would shake the level more than the delay does."""
 _LONGEST_DAYS = 365.0
@@ -39,8 +38,7 @@ def completeness_at(incidents: Incidents, cutoff: pd.Timestamp, category: str) -
     chosen = own.table if len(own) >= _LEAST else known.table
     if len(chosen) < _LEAST:
         return None
-    delay = np.maximum(_days(chosen["known_at"] - chosen["occurred_from"]), 0.0)
-    limit = np.maximum(_days(cutoff - chosen["occurred_from"]), delay)
+    delay, limit = delays_and_limits(chosen, cutoff, since="occurred_from")
     reach = min(_LONGEST_DAYS, float(np.partition(limit, -_LEAST)[-_LEAST]))
     try:
         curve = delay_curve(delay, limit, longest=min(reach, float(delay.max())))
@@ -58,7 +56,3 @@ def _coarse(curve: DelayCurve) -> Completeness | None:
     low, high = np.maximum.accumulate(curve.low[keep]), np.maximum.accumulate(curve.high[keep])
     share = np.maximum.accumulate(np.clip(curve.share[keep], 0.0, 1.0))
     return Completeness(curve.days[keep], share, np.minimum(low, share), np.maximum(high, share), curve.longest_days)
-
-
-def _days(spans: "pd.Series[pd.Timedelta]") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    return np.asarray(spans.dt.as_unit("us").astype("int64").to_numpy() / _DAY_US, dtype=np.float64)

@@ -22,7 +22,7 @@ from scipy import stats
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import PatternError
 
-__all__ = ["ALL", "DelayCurve", "ReportingDelay", "Since", "delay_curve", "reporting_delay"]
+__all__ = ["ALL", "DelayCurve", "ReportingDelay", "Since", "delay_curve", "delays_and_limits", "reporting_delay"]
 
 Since = Literal["occurred_from", "occurred_until"]
 
@@ -197,8 +197,7 @@ def reporting_delay(
     if assumed_days is not None:
         return ReportingDelay({}, {}, since, end, assumed_days)
     known = table.loc[table["known_at"] < end]
-    delay = np.maximum(_days(known["known_at"] - known[since]), 0.0)
-    limit = np.maximum(_days(end - known[since]), delay)
+    delay, limit = delays_and_limits(known, end, since=since)
     category = known["category"].astype(str).to_numpy()
     curves: dict[str, DelayCurve] = {}
     too_few: dict[str, int] = {}
@@ -211,6 +210,20 @@ def reporting_delay(
         curves[str(name)] = delay_curve(delay[rows], limit[rows], longest=longest_days, confidence=confidence)
     too_few.pop(ALL, None)
     return ReportingDelay(curves, too_few, since, end, longest_seen=float(delay.max(initial=0.0)))
+
+
+def delays_and_limits(known: pd.DataFrame, end: pd.Timestamp, *, since: Since) -> tuple[Floats, Floats]:
+    """Return the delay of each incident and the longest it could have had, days; shape (n_incidents,) each.
+
+    Parameters
+    ----------
+    known : DataFrame
+        Incident table, of what was known before `end`.
+    end : Timestamp
+    since : {"occurred_until", "occurred_from"}
+    """
+    delay = np.maximum(_days(known["known_at"] - known[since]), 0.0)
+    return delay, np.maximum(_days(end - known[since]), delay)
 
 
 def delay_curve(

@@ -10,6 +10,7 @@ import pandas as pd
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.pattern import PatternCard
 from crimepatterns.reports.bulletin_svg import hours_svg, map_svg
+from crimepatterns.reports.print_style import NARROW_STYLE, PRINT_STYLE
 
 __all__ = ["LIMITS", "bulletin_html", "bulletin_values"]
 
@@ -130,32 +131,19 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-_PAGE = """<!doctype html>
+_PAGE = (
+    """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Pattern bulletin {{ card_id }}, {{ place }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-@page { size: A4; margin: 14mm 12mm }
-:root { color-scheme: light }
-body { font: 10pt/1.4 "Source Sans 3", "Segoe UI", system-ui, sans-serif; color: #23211c; background: #fff;
-  max-width: 186mm; margin: 8mm auto; padding: 0 4mm }
-header { border-bottom: 2px solid #5c1a33; padding-bottom: 2mm; display: flex; justify-content: space-between;
-  align-items: end; gap: 6mm }
-h1 { font-size: 17pt; line-height: 1.15; margin: 0 } h2 { font-size: 11.5pt; margin: 5mm 0 1.5mm; color: #5c1a33 }
-h2.first { margin-top: 0 }
-header p { margin: 1mm 0 0 } .when { text-align: right; white-space: nowrap; color: #5d584c }
+<style>"""
+    + PRINT_STYLE
+    + """h1 { font-size: 17pt; line-height: 1.15; margin: 0 }
 .top { display: grid; grid-template-columns: 82mm 1fr; gap: 6mm; margin-top: 3mm }
-svg { width: 100%; height: auto } svg .n { font: 7px system-ui, sans-serif; fill: #23211c }
-table { border-collapse: collapse; width: 100%; font-size: 8.6pt } thead { display: table-header-group }
-th { text-align: left; border-bottom: 1px solid #5c1a33; padding: 1mm 1.5mm 1mm 0; font-weight: 600 }
-td { border-bottom: .4px solid #dcd7ca; padding: .9mm 1.5mm .9mm 0; vertical-align: top }
-.r { text-align: right; font-variant-numeric: tabular-nums } tr { break-inside: avoid }
 .small { font-size: 8pt; color: #5d584c; margin: 1mm 0 0 } p { margin: 0 0 1.5mm }
-ul { margin: 0; padding-left: 4.5mm } li { margin-bottom: .7mm } .why { color: #5d584c } .v { font-weight: 600;
-  white-space: nowrap }
-footer { margin-top: 4mm; border-top: .5px solid #b8b2a2; padding-top: 1.5mm; font-size: 8pt; color: #5d584c }
-@media (max-width: 640px) { .top { grid-template-columns: 1fr } header { display: block } .when { text-align: left }
-  .scroll { overflow-x: auto } }
-</style></head><body>
+.v { font-weight: 600; white-space: nowrap }
+"""
+    + NARROW_STYLE
+    + """</style></head><body>
 <header><div><h1>{{ title }}</h1><p>{{ iaca_type | capitalize }} ({{ status }}), {{ place }}</p></div>
 <p class="when">{{ card_id }}<br>known at {{ as_of }}</p></header>
 <div class="top"><div>{{ map | safe }}
@@ -187,3 +175,4 @@ footer { margin-top: 4mm; border-top: .5px solid #b8b2a2; padding-top: 1.5mm; fo
 {% for name, value in parameters.items() %}{{ name }}: {{ value }}. {% endfor %}</footer>
 </body></html>
 """
+)

@@ -13,6 +13,7 @@ import shapely
 
 from crimepatterns.decisions.patrol import PatrolPlan
 from crimepatterns.domain.area import StudyArea
+from crimepatterns.reports.print_style import NARROW_STYLE, PRINT_STYLE
 
 __all__ = ["patrol_sheet_html", "plan_csv"]
 
@@ -166,32 +167,19 @@ def _harmless(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_RISKY) else cell
 
 
-_PAGE = """<!doctype html>
+_PAGE = (
+    """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Patrol plan, {{ title }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-@page { size: A4; margin: 14mm 12mm }
-:root { color-scheme: light }
-body { font: 10pt/1.4 "Source Sans 3", "Segoe UI", system-ui, sans-serif; color: #23211c; background: #fff;
-  max-width: 186mm; margin: 8mm auto; padding: 0 4mm }
-header { border-bottom: 2px solid #5c1a33; padding-bottom: 2mm; display: flex; justify-content: space-between;
-  align-items: end; gap: 6mm }
-h1 { font-size: 19pt; line-height: 1.1; margin: 0 } h2 { font-size: 11.5pt; margin: 5mm 0 1.5mm; color: #5c1a33 }
-h2.first { margin-top: 0 }
-header p { margin: 1mm 0 0 } .when { text-align: right; white-space: nowrap; color: #5d584c }
+<style>"""
+    + PRINT_STYLE
+    + """h1 { font-size: 19pt; line-height: 1.1; margin: 0 }
 .top { display: grid; grid-template-columns: 88mm 1fr; gap: 6mm; margin-top: 3mm }
-svg { width: 100%; height: auto } svg .n { font: 7px system-ui, sans-serif; fill: #23211c }
 dl { display: grid; grid-template-columns: auto 1fr; gap: .6mm 4mm; margin: 0 }
 dt { color: #5d584c } dd { margin: 0; font-variant-numeric: tabular-nums }
-table { border-collapse: collapse; width: 100%; font-size: 8.6pt } thead { display: table-header-group }
-th { text-align: left; border-bottom: 1px solid #5c1a33; padding: 1mm 1.5mm 1mm 0; font-weight: 600 }
-td { border-bottom: .4px solid #dcd7ca; padding: .9mm 1.5mm .9mm 0; vertical-align: top }
-.r { text-align: right; font-variant-numeric: tabular-nums } tr { break-inside: avoid }
-ul { margin: 0; padding-left: 4.5mm } li { margin-bottom: .7mm } .why { color: #5d584c }
-footer { margin-top: 4mm; border-top: .5px solid #b8b2a2; padding-top: 1.5mm; font-size: 8pt; color: #5d584c }
-@media (max-width: 640px) { .top { grid-template-columns: 1fr } header { display: block } .when { text-align: left }
-  .scroll { overflow-x: auto } }
-</style></head><body>
+"""
+    + NARROW_STYLE
+    + """</style></head><body>
 <header><div><h1>Patrol plan, {{ title }}</h1>
 <p>{{ facts.categories | join(", ") }}</p></div>
 <p class="when">{{ start.strftime("%a %d %b %Y") }} to {{ end.strftime("%a %d %b %Y") }} (exclusive)<br>
@@ -234,3 +222,4 @@ facts.expected_total) }} %), {{ "%.1f" | format(facts.expected_in_hours) }} in t
 Cells are ranked by expected incidents in the proposed hours; a place keeps its hours for the whole horizon.</footer>
 </body></html>
 """
+)

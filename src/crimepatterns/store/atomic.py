@@ -11,7 +11,7 @@ from typing import Any
 
 from crimepatterns.errors import ArtefactError
 
-__all__ = ["copy_missing", "read_json", "replacing", "replacing_folder", "write_json", "write_text"]
+__all__ = ["append_line", "copy_missing", "read_json", "replacing", "replacing_folder", "write_json", "write_text"]
 
 
 @contextmanager
@@ -54,6 +54,21 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def append_line(path: Path, line: str) -> int:
+    """Append a line to a file that only ever grows; return how many there are once it is on disk.
+
+    The file and its folder are made where they are not there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+    with path.open("a", encoding="utf-8") as handle:
+        # A line torn by a crash stays as it is; the next one must not be glued to it.
+        handle.write(("\n" if torn else "") + line + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    return sum(1 for text in path.read_text(encoding="utf-8").splitlines() if text.strip())
 
 
 def copy_missing(source: Path, target: Path) -> None:

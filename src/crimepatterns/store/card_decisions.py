@@ -1,7 +1,6 @@
 """The file of analysts' decisions about pattern cards: one line per decision, only ever appended, except to erase."""
 
 import json
-import os
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import pandas as pd
 
 from crimepatterns.domain.card_decision import CardDecision
 from crimepatterns.errors import ArtefactError, DomainError
-from crimepatterns.store.atomic import write_text
+from crimepatterns.store.atomic import append_line, write_text
 
 __all__ = ["append_decision", "erase_members", "read_decisions"]
 
@@ -24,15 +23,7 @@ def append_decision(path: Path, decision: CardDecision) -> int:
         A ``.jsonl`` file, made where it is not there.
     decision : CardDecision
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = _line(decision)
-    torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    with path.open("a", encoding="utf-8") as handle:
-        # A line torn by a crash stays as it is; the next one must not be glued to it.
-        handle.write(("\n" if torn else "") + line + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    return sum(1 for text in path.read_text(encoding="utf-8").splitlines() if text.strip())
+    return append_line(path, _line(decision))
 
 
 def read_decisions(path: Path) -> tuple[CardDecision, ...]:

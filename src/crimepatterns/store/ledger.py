@@ -1,12 +1,12 @@
 """The ledger of the judge span: one line per opening, only ever appended."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from crimepatterns.errors import ArtefactError
+from crimepatterns.store.atomic import append_line
 
 __all__ = ["append_opening", "read_ledger"]
 
@@ -21,15 +21,7 @@ def append_opening(path: Path, record: Mapping[str, Any]) -> int:
     record : mapping
         JSON-able: when, which commit, which settings, which data, which scores.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(dict(record), sort_keys=True, default=str, ensure_ascii=False)
-    torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    with path.open("a", encoding="utf-8") as handle:
-        # A line torn by a crash stays as it is; the next one must not be glued to it.
-        handle.write(("\n" if torn else "") + line + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    return sum(1 for text in path.read_text(encoding="utf-8").splitlines() if text.strip())
+    return append_line(path, json.dumps(dict(record), sort_keys=True, default=str, ensure_ascii=False))
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:

@@ -14,10 +14,8 @@ from crimepatterns.forecasts.calibrated_classifier import fit_line
 from crimepatterns.forecasts.calibrated_counts import CalibratedCounts, log_mean
 from crimepatterns.forecasts.learning_task import ChanceTask, CountTask
 from crimepatterns.forecasts.poisson_boosting import POISSON_BOOSTING_CANDIDATES, build_poisson_boosting
-from crimepatterns.forecasts.random_forest_regressor import (
-    RANDOM_FOREST_REGRESSOR_CANDIDATES,
-    build_random_forest_regressor,
-)
+from crimepatterns.forecasts.random_forest import RANDOM_FOREST_CANDIDATES
+from crimepatterns.forecasts.random_forest_regressor import build_random_forest_regressor
 from crimepatterns.store.models import TRUSTED_TYPES
 
 
@@ -93,7 +91,7 @@ def test_trees_correct_the_shrunk_count_and_leave_it_where_it_is_right() -> None
 
 
 def test_a_forest_never_draws_more_rows_than_there_are() -> None:
-    forest = build_random_forest_regressor(RANDOM_FOREST_REGRESSOR_CANDIDATES[0], rows=300, seed=1, jobs=1)
+    forest = build_random_forest_regressor(RANDOM_FOREST_CANDIDATES[0], rows=300, seed=1, jobs=1)
     assert forest.max_samples == 300
 
 
