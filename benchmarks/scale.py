@@ -21,28 +21,18 @@ Run: python benchmarks/scale.py --rows 20000000 --scaling 1000000,50000000
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ingest import utm_sql
+from many_rows.peers import run_duckdb, run_pandas
+from many_rows.rows import BOX, CELL_M, COLUMNS, CRS, DAYS, LABELS, START, ZONE, generate
+from many_rows.watch import Watch
 
-ROWS_PER_FILE, CELL_M, DAYS = 2_500_000, 500.0, 1096
-CRS, ZONE, START = "EPSG:32616", "America/Chicago", "2021-01-01"
-BOX = (440_000.0, 4_630_000.0, 460_000.0, 4_650_000.0)
-LABELS = {
-    "THEFT": "theft", "BATTERY": "assault", "ASSAULT": "assault", "BURGLARY": "burglary", "ROBBERY": "robbery",
-    "MOTOR VEHICLE THEFT": "vehicle_theft", "CRIMINAL DAMAGE": "damage", "NARCOTICS": "drugs",
-}  # fmt: skip
-COLUMNS = {"id": "case_number", "occurred_from": "occurred", "known_at": "reported", "category": "offense"}
-COLUMNS |= {"longitude": "longitude", "latitude": "latitude"}
 GOALS = {
     "pandas speed": 3.0,
     "pandas memory": 0.25,
@@ -160,22 +150,6 @@ def show(name: str, facts: dict[str, Any]) -> None:
     used = f"{facts['work']:7.1f} s wall {facts['work_cpu']:7.1f} s CPU {facts['peak_mb']:7.0f} MB"
     more = f"; copy of the raw files {facts['ingest']:.1f} s" if "ingest" in facts else ""
     print(f"{name:14} clean and count {used}  kept {facts['kept']:,}  counted {facts['counted']:,}{more}", flush=True)
-
-
-class Watch:
-    """Wall and CPU seconds since it was made, children included."""
-
-    def __init__(self) -> None:
-        self.wall, self.cpu = time.monotonic(), self._cpu()
-
-    def stop(self) -> tuple[float, float]:
-        """Return seconds since the start."""
-        return time.monotonic() - self.wall, self._cpu() - self.cpu
-
-    @staticmethod
-    def _cpu() -> float:
-        uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return sum(use.ru_utime + use.ru_stime for use in uses)
 
 
 # -- the product ------------------------------------------------------------------------------------------------------
@@ -299,222 +273,6 @@ def megabytes(folder: Path) -> float:
     """Return the size of a folder."""
     sizes = {path.stat().st_ino: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     return sum(sizes.values()) / 2**20
-
-
-# -- the peers --------------------------------------------------------------------------------------------------------
-
-
-def run_pandas(data: Path) -> dict[str, Any]:
-    """Do the same with vectorised pandas and shapely."""
-    import numpy as np
-    import pandas as pd
-    import pyproj
-    import shapely
-
-    watch = Watch()
-    text = {"occurred": "str", "reported": "str"}
-    parts = [pd.read_csv(path, engine="pyarrow", dtype=text) for path in sorted((data / "raw").glob("*.csv.gz"))]
-    table = pd.concat(parts, ignore_index=True)
-    del parts
-    for name in ("occurred", "reported"):
-        moments = pd.to_datetime(table[name], errors="coerce", format="ISO8601")
-        first = np.ones(len(table), dtype=bool)
-        table[f"{name} at"] = moments.dt.tz_localize(ZONE, nonexistent="shift_forward", ambiguous=first)
-    begun = table["occurred at"]
-    x, y = pyproj.Transformer.from_crs("EPSG:4326", CRS, always_xy=True).transform(
-        table["longitude"].to_numpy(), table["latitude"].to_numpy()
-    )
-    table["x"], table["y"] = x, y
-    table["category"] = table["offense"].map(LABELS)
-    latest = pd.Timestamp.now(tz=ZONE).normalize() + pd.Timedelta(days=1)
-    inside = shapely.intersects_xy(shapely.box(*BOX), x, y)
-    reason = pd.Series("", index=table.index)
-    for name, failed in (
-        ("time", begun.isna() | (begun < pd.Timestamp("1990-01-01", tz=ZONE)) | (begun >= latest)),
-        ("category", table["category"].isna()),
-        ("coordinates", ~(np.isfinite(x) & np.isfinite(y))),
-        ("outside", pd.Series(~inside)),
-    ):
-        reason[(reason == "") & failed] = name
-    mapped = list(COLUMNS.values())
-    for name, subset in (("duplicate", mapped), ("id", ["case_number"])):
-        good = table.loc[reason == "", subset]
-        reason[good.index[good.duplicated()]] = name
-    kept = table.loc[
-        reason == "", ["case_number", "category", "offense", "x", "y", "occurred at", "reported at"]
-    ].copy()
-    kept["known_at"] = kept[["occurred at", "reported at"]].max(axis=1)
-    kept["year"], kept["month"] = kept["occurred at"].dt.year, kept["occurred at"].dt.month
-    kept["geometry"] = shapely.to_wkb(shapely.points(kept["x"], kept["y"]))
-    with tempfile.TemporaryDirectory(dir=data) as root:
-        kept.drop(columns="reported at").to_parquet(
-            Path(root) / "incidents", partition_cols=["year", "month"], index=False
-        )
-        table.loc[reason != "", mapped].assign(reason=reason[reason != ""]).to_parquet(Path(root) / "rejected.parquet")
-    day = (kept["occurred at"].dt.tz_localize(None) - pd.Timestamp(START)).dt.days
-    cells = [kept["category"], ((kept["x"] - BOX[0]) // CELL_M), ((kept["y"] - BOX[1]) // CELL_M), day]
-    counted = len(kept.groupby(cells, observed=True).size())
-    work, cpu = watch.stop()
-    return {"work": work, "work_cpu": cpu, "kept": len(kept), "counted": counted}
-
-
-def run_duckdb(data: Path) -> dict[str, Any]:
-    """Do the same with one DuckDB script."""
-    import duckdb
-
-    watch = Watch()
-    mapped = ", ".join(COLUMNS.values())
-    labels = ", ".join(f"('{label}', '{category}')" for label, category in LABELS.items())
-    west, south, east, north = BOX
-    with tempfile.TemporaryDirectory(dir=data) as root:
-        connection = duckdb.connect(config={"temp_directory": root, "threads": 2, "memory_limit": "8GB"})
-        connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = true")
-        connection.execute(f"""
-            CREATE TEMP TABLE checked AS
-            WITH raw AS (
-                SELECT *, row_number() OVER () AS line
-                FROM read_csv('{data}/raw/*.csv.gz', all_varchar = true, header = true)),
-            typed AS (
-                SELECT raw.*, try_cast(occurred AS TIMESTAMP) AS wall, wall AT TIME ZONE '{ZONE}' AS occurred_from,
-                       greatest(try_cast(reported AS TIMESTAMP) AT TIME ZONE '{ZONE}', occurred_from) AS known_at,
-                       try_cast(longitude AS DOUBLE) AS lon, try_cast(latitude AS DOUBLE) AS lat, label.category
-                FROM raw LEFT JOIN (VALUES {labels}) AS label(name, category) ON raw.offense = label.name),
-            placed AS (SELECT *, {utm_sql("lon", "lat", -87)} FROM typed),
-            judged AS (
-                SELECT *, CASE WHEN wall IS NULL OR wall < '1990-01-01' OR wall >= current_date + 1 THEN 'time'
-                               WHEN category IS NULL THEN 'category'
-                               WHEN x IS NULL OR NOT isfinite(x) OR NOT isfinite(y) THEN 'coordinates'
-                               WHEN x NOT BETWEEN {west} AND {east} OR y NOT BETWEEN {south} AND {north} THEN 'outside'
-                               END AS fault
-                FROM placed)
-            SELECT *, CASE WHEN fault IS NOT NULL THEN fault
-                      WHEN row_number() OVER (PARTITION BY {mapped}, fault ORDER BY line) > 1 THEN 'duplicate'
-                      WHEN row_number() OVER (PARTITION BY case_number, fault ORDER BY line) > 1 THEN 'id'
-                      END AS reason
-            FROM judged""")
-        connection.execute(f"""
-            COPY (SELECT case_number AS id, occurred_from, known_at, category, offense, x, y,
-                         year(wall) AS year, month(wall) AS month FROM checked WHERE reason IS NULL)
-            TO '{root}/incidents' (FORMAT parquet, PARTITION_BY (year, month));
-            COPY (SELECT {mapped}, reason FROM checked WHERE reason IS NOT NULL)
-            TO '{root}/rejected.parquet' (FORMAT parquet)""")
-        cells = f"category, floor((x - {west}) / {CELL_M}), floor((y - {south}) / {CELL_M}), wall::DATE"
-        counted = connection.execute(
-            f"SELECT count(*) FROM (SELECT {cells} FROM checked WHERE reason IS NULL GROUP BY ALL)"
-        ).fetchone()
-        kept = connection.execute("SELECT count(*) FROM checked WHERE reason IS NULL").fetchone()
-        connection.close()
-    work, cpu = watch.stop()
-    return {"work": work, "work_cpu": cpu, "kept": kept[0], "counted": counted[0]}
-
-
-# -- the rows ---------------------------------------------------------------------------------------------------------
-
-
-def generate(data: Path, rows: int) -> None:
-    """Write the files, one of the day after, and the boundary."""
-    import geopandas as gpd
-    import shapely
-
-    (data / "raw").mkdir(parents=True)
-    gpd.GeoDataFrame({"name": ["Bench"]}, geometry=[shapely.box(*BOX)], crs=CRS).to_file(data / "area.gpkg")
-    write = partial(write_file, data, rows)
-    with ProcessPoolExecutor(2) as pool:
-        list(pool.map(write, range(files_of(rows) + 1)))
-
-
-def files_of(rows: int) -> int:
-    """Return the number of files: 20 for 50 million rows."""
-    return max(1, round(rows / ROWS_PER_FILE))
-
-
-def write_file(data: Path, rows: int, number: int) -> None:
-    """Write one file: a span of days of its own, in order of time; the last number is the day after all."""
-    import gzip
-
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.csv as pacsv
-    import pyproj
-
-    files = files_of(rows)
-    rng, per_file, last = np.random.default_rng([7, number]), rows // files, number == files
-    n = max(1, rows // DAYS) if last else per_file
-    path = data / "next-day.csv.gz" if last else data / "raw" / f"part-{number:02d}.csv.gz"
-    first_day, days = (DAYS, 1) if last else (number * DAYS // files, DAYS / files)
-    addresses = np.random.default_rng(7).uniform(BOX[:2], BOX[2:], (200_000, 2))
-    longitude, latitude = pyproj.Transformer.from_crs(CRS, "EPSG:4326", always_xy=True).transform(*addresses.T)
-    offenses = pa.array([*LABELS, "MISSING PERSON"])
-    weights = np.array([30, 20, 15, 10, 8, 7, 6, 3.9, 0.1]) / 100
-    header = True
-    with gzip.open(path, "wb", compresslevel=1) as packed:
-        for start in range(0, n, 500_000):
-            size = min(500_000, n - start)
-            second = np.sort(rng.uniform(start / n, (start + size) / n, size)) * days * 86_400
-            begun = np.datetime64(START, "s") + first_day * 86_400 + second.astype(np.int64) // 60 * 60
-            told = begun + rng.exponential(2 * 86_400, size).astype(np.int64) // 60 * 60
-            place = (200_000 * rng.random(size) ** 3).astype(np.int64)
-            ids = pc.binary_join_element_wise(
-                "HY", pc.utf8_lpad(pa.array(np.arange(size) + start + number * per_file).cast(pa.string()), 8, "0"), ""
-            )
-            columns = {
-                "case_number": ids,
-                "occurred": texts(begun),
-                "reported": texts(told),
-                "offense": offenses.take(pa.array(rng.choice(9, size, p=weights))),
-                "district": pa.array(rng.integers(1, 26, size).astype(np.int8)).cast(pa.string()),
-                "longitude": decimals(longitude[place]),
-                "latitude": decimals(latitude[place]),
-            }
-            table = pa.table(spoilt(columns, rng, size))
-            options = pacsv.WriteOptions(include_header=header, quoting_style="needed")
-            pacsv.write_csv(table, packed, options)
-            header = False
-
-
-def spoilt(columns: dict[str, Any], rng: Any, size: int) -> dict[str, Any]:
-    """Plant defects: values that cannot be, and rows and ids that repeat those just before."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    again = np.arange(size)
-    repeats = np.flatnonzero(rng.random(size) < 0.01)
-    again[repeats] = np.maximum(repeats - rng.integers(1, 50, len(repeats)), 0)
-    rows = {name: column.take(pa.array(again)) for name, column in columns.items()}
-    same_id = np.arange(size)
-    chosen = np.flatnonzero(rng.random(size) < 0.002)
-    same_id[chosen] = np.maximum(chosen - 1, 0)
-    rows["case_number"] = rows["case_number"].take(pa.array(same_id))
-
-    def put(name: str, value: str | None, mask: Any) -> None:
-        rows[name] = pc.if_else(pa.array(mask), pa.scalar(value, pa.string()), rows[name])
-
-    put("occurred", "2022-02-30 10:00:00", rng.random(size) < 0.0005)
-    put("occurred", "2999-01-01 00:00:00", rng.random(size) < 0.0003)
-    for value, share in ((None, 0.01), ("0", 0.003)):
-        gone = rng.random(size) < share
-        put("longitude", value, gone)
-        put("latitude", value, gone)
-    put("latitude", "12.5", rng.random(size) < 0.001)
-    return rows
-
-
-def texts(moments: Any) -> Any:
-    """Write moments as ``2021-01-31 13:45:00``."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.strftime(pa.array(moments), "%Y-%m-%d %H:%M:%S")
-
-
-def decimals(values: Any) -> Any:
-    """Write coordinates with six decimals."""
-    import numpy as np
-    import pyarrow as pa
-
-    return pa.array(np.round(values, 6)).cast(pa.string())
 
 
 TASKS = {

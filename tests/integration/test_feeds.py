@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,72 +18,16 @@ import pytest
 import yaml
 
 from crimepatterns.city import City
-from crimepatterns.config import Settings, load_settings
+from crimepatterns.config import load_settings
 from crimepatterns.data_processing import forget
 from crimepatterns.errors import ConfigError, SchemaError, SourceError
 from crimepatterns.feed_ingest import reconcile
 from crimepatterns.operations.pipeline import run_stage
-from crimepatterns.store.layout import Layout
+from live_city import COLUMNS, RECORDS, LiveCity, known
 from servers import Fault, FaultServer, RandomFaults
 from servers.arcgis import ArcgisService
-from servers.records import ARCGIS_KINDS, SODA_KINDS, city_records, layer_records
+from servers.records import ARCGIS_KINDS, SODA_KINDS, layer_records
 from servers.soda import SodaDataset
-
-
-def sound(record: dict[str, Any]) -> bool:
-    """Tell the records without planted defects: each of them becomes an incident."""
-    try:
-        moments = [datetime.fromisoformat(record[name]) for name in ("occurred_from", "reported")]
-    except (TypeError, ValueError):
-        return False
-    there = record["place"] is not None and all(abs(axis) > 1 for axis in record["place"]["coordinates"])
-    return there and bool(record["offense"]) and all(moment.year in {2024, 2025} for moment in moments)
-
-
-RECORDS = [record for record in city_records() if sound(record)]
-COLUMNS = {
-    "occurred_from": "occurred_from",
-    "known_at": "reported",
-    "category": "offense",
-    "longitude": "place_longitude",
-    "latitude": "place_latitude",
-    "extra": ["premise"],
-}
-
-
-@dataclass
-class LiveCity:
-    """A city whose records come from a portal on this machine."""
-
-    server: FaultServer
-    dataset: SodaDataset
-    folder: Path
-    file: Path
-
-    @property
-    def settings(self) -> Settings:
-        return load_settings(self.file, {"root": str(self.folder)})
-
-    def run(self, *stages: str) -> dict[str, Any]:
-        outcome = [run_stage(self.settings, stage) for stage in stages or ("ingest", "clean")][-1]
-        return dict(outcome.summary)
-
-    @property
-    def incidents(self) -> dict[str, str]:
-        table = City(self.settings).incidents.table
-        assert table["id"].is_unique
-        return dict(zip(table["id"], table["category"].astype(str), strict=True))
-
-    @property
-    def published(self) -> dict[str, str]:
-        return {row["case_number"]: row["offense"].lower() for row in self.dataset.records}
-
-    @property
-    def accounted(self) -> bool:
-        """Whether every raw row is an incident or has a reason for being none."""
-        rejected = pd.read_parquet(Layout(self.settings.root, "live").rejected)
-        summary = self.run("clean")
-        return bool(summary["rows_in"] == summary["kept"] + len(rejected) and rejected["reason"].notna().all())
 
 
 @pytest.fixture
@@ -114,10 +56,6 @@ def live(fault_server: FaultServer, tmp_path: Path) -> LiveCity:
     file = tmp_path / "live.yaml"
     file.write_text(yaml.safe_dump(city))
     return LiveCity(fault_server, dataset, tmp_path, file)
-
-
-def known(records: list[dict[str, Any]]) -> dict[str, str]:
-    return {record["case_number"]: record["offense"].lower() for record in records}
 
 
 def test_records_arrive_change_and_go(live: LiveCity) -> None:
