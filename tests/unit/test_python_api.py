@@ -8,6 +8,9 @@ import pytest
 
 import crimepatterns
 
+# Later examples use names of earlier ones, as on the page: one worker runs them all, in order.
+pytestmark = pytest.mark.xdist_group("python_api")
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python_api.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
