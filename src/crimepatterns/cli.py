@@ -16,6 +16,7 @@ from crimepatterns.cli_cards import cards_app
 from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
+from crimepatterns.cli_replay import replay as replay_manifest
 from crimepatterns.cli_taxonomy import taxonomy_app
 from crimepatterns.console import (
     city_facts,
@@ -174,8 +175,15 @@ def forecast(
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="DATE", help="Forecast from this day. Default: the last day.")
     ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", metavar="MANIFEST", help="Make the forecast of this manifest again and compare it."),
+    ] = None,
 ) -> None:
     """Forecast the next period by every model."""
+    if replay is not None:
+        replay_manifest(settings_of(config, change), replay, as_of=as_of, as_json=as_json)
+        return
     options = {} if as_of is None else {"as_of": as_of}
     _stage("forecast", config, change, as_json=as_json, force=force, options=options)
 

@@ -19,6 +19,8 @@ from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.protocols import ExplainingForecaster, FittedForecaster, Progress, silent
 from crimepatterns.errors import ConfigError, MissingInputError, ModelError
+from crimepatterns.forecast_run.inputs import FORECAST_SETTINGS, code_in_use, inputs_of
+from crimepatterns.forecast_run.manifest import ForecastManifest, digests_of, keep_manifest
 from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
 from crimepatterns.forecasts.stored_learner import restore_learner
 from crimepatterns.store.atomic import read_json, replacing_folder
@@ -27,7 +29,7 @@ from crimepatterns.store.explanations import cells_explained
 from crimepatterns.store.layers import read_layer, write_forecast
 from crimepatterns.store.layout import slug
 from crimepatterns.store.models import StoredModel, find_version, load_model
-from crimepatterns.version import __version__
+from crimepatterns.version import __version__, code_commit
 
 __all__ = ["explain", "forecast"]
 
@@ -35,7 +37,14 @@ _FALLBACK_CHAMPION = "count_eb"
 _TOP_CELLS = 5
 
 
-def forecast(settings: Settings, *, progress: Progress = silent, as_of: str | None = None) -> dict[str, Any]:
+def forecast(
+    settings: Settings,
+    *,
+    progress: Progress = silent,
+    as_of: str | None = None,
+    again: ForecastManifest | None = None,
+    into: Path | None = None,
+) -> dict[str, Any]:
     """Forecast the next period and write one layer per category and model below ``results/<city>/forecasts``.
 
     ``<category>/<model>.parquet`` holds each model, ``<category>.parquet`` the champion: the model of
@@ -48,12 +57,16 @@ def forecast(settings: Settings, *, progress: Progress = silent, as_of: str | No
     as_of : str, optional
         Day from which to forecast, such as ``2025-10-01``: only what was known before it is used, and learners that
         were trained on later data are fitted anew. Default: the day after the last incident.
+    again : ForecastManifest, optional
+        Make this run again: its cutoff, categories, champions, stored models and run date are taken instead.
+    into : path, optional
+        Folder to write instead of ``results/<city>/forecasts``.
 
     Returns
     -------
     dict
         ``cutoff``, ``period``, ``champions``, ``note`` (on last weeks that are not complete), ``categories`` (expected
-        total, places, fallbacks) and ``outputs``.
+        total, places, fallbacks), ``manifest`` (what `crimepatterns forecast --replay` needs) and ``outputs``.
 
     Raises
     ------
@@ -64,10 +77,11 @@ def forecast(settings: Settings, *, progress: Progress = silent, as_of: str | No
     ModelError
         If a stored model is damaged, or was trained for another grid or horizon.
     """
-    work = _Work(City(settings), as_of)
-    pairs = [(category, model) for category in work.city.targets for model in work.models(category)]
+    work = _Work(City(settings), as_of) if again is None else _Work(City(settings), again.cutoff, again)
+    pairs = [(category, model) for category in work.targets for model in work.models(category)]
     categories: dict[str, Any] = {}
-    with replacing_folder(work.city.layout.forecasts) as folder:
+    home = into or work.city.layout.forecasts
+    with replacing_folder(home) as folder:
         for step, (category, model) in enumerate(pairs):
             progress(f"Forecasting {category} by {model}", step, len(pairs))
             made, facts, why = _forecast_one(work, category, model)
@@ -79,15 +93,16 @@ def forecast(settings: Settings, *, progress: Progress = silent, as_of: str | No
                 fallbacks = categories.setdefault(category, {}).setdefault("fallbacks", {})
                 fallbacks[model] = made.parameters["fallback"]
         names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
+        manifest = keep_manifest(work.city.layout, folder, work.manifest(digests_of(folder))) if again is None else None
     progress("Forecasting", len(pairs), len(pairs))
-    home = work.city.layout.forecasts.relative_to(settings.root)
     return {
         "cutoff": work.cutoff.isoformat(),
         "period": [work.periods.start.isoformat(), work.periods.end.isoformat()],
-        "champions": {category: work.champion(category) for category in work.city.targets},
+        "champions": work.champions,
         "note": work.city.flags.note("recent_weeks_incomplete"),
         "categories": categories,
-        "outputs": [str(home / name) for name in names],
+        "manifest": None if manifest is None else str(manifest.relative_to(settings.root)),
+        "outputs": [str((home / name).relative_to(settings.root)) for name in names],
     }
 
 
@@ -134,7 +149,17 @@ class _Work:
 
     city: City
     as_of: str | None
-    run_date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    again: ForecastManifest | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    """Version of each stored model that was asked for; empty where there is none."""
+
+    @cached_property
+    def run_date(self) -> str:
+        return datetime.now(UTC).isoformat(timespec="seconds") if self.again is None else self.again.run_date
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.city.targets if self.again is None else tuple(self.again.champions)
 
     @cached_property
     def cutoff(self) -> pd.Timestamp:
@@ -188,12 +213,43 @@ class _Work:
         return self._histories[category]
 
     def champion(self, category: str) -> str:
+        if self.again is not None:
+            return self.again.champions[category]
         return self.city.settings.forecast.champion or self._chosen.get(category, _FALLBACK_CHAMPION)
 
     def models(self, category: str) -> tuple[str, ...]:
         wanted = self.city.settings.forecast.models
         champion = self.champion(category)
         return wanted if champion in wanted else (*wanted, champion)
+
+    @property
+    def champions(self) -> dict[str, str]:
+        return {category: self.champion(category) for category in self.targets}
+
+    def stored_version(self, name: str) -> Path | None:
+        """Find the latest stored version of a model, or the one a replay needs; None where training left none."""
+        wanted = None if self.again is None else self.again.models[name]
+        try:
+            found = None if wanted == "" else find_version(self.city.layout.models, name, wanted)
+        except ModelError:
+            found = None
+        self.versions[name] = "" if found is None else found.name
+        return found
+
+    def manifest(self, outputs: Mapping[str, str]) -> ForecastManifest:
+        """Note what these forecasts were made from, once all are made."""
+        return ForecastManifest(
+            city=self.city.settings.city,
+            run_date=self.run_date,
+            cutoff=self.cutoff.isoformat(),
+            settings=self.city.settings.model_dump(mode="json", include=set(FORECAST_SETTINGS)),
+            code=code_in_use(),
+            commit=code_commit(),
+            inputs=inputs_of(self.city, self.cutoff, self.versions),
+            champions=self.champions,
+            models=self.versions,
+            outputs=outputs,
+        )
 
 
 def _forecast_one(work: _Work, category: str, model: str) -> tuple[Forecast, dict[str, Any], Explanation | None]:
@@ -230,12 +286,11 @@ def _told(
 
 
 def _stored(work: _Work, category: str, model: str) -> StoredModel | None:
-    """Read the latest stored version, or None where training left none."""
+    """Read the stored version, or None where training left none."""
     settings = work.city.settings
     name = f"{settings.city}-{slug(category)}-{model}"
-    try:
-        folder: Path = find_version(work.city.layout.models, name)
-    except ModelError:
+    folder = work.stored_version(name)
+    if folder is None:
         return None
     stored = load_model(folder)
     expected = {"grid": settings.grid.model_dump(mode="json"), "horizon_days": settings.forecast.horizon_days}

@@ -1,8 +1,6 @@
 """Stage: score every model on past origins, choose the champions, and open the judge span on request."""
 
 import hashlib
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +27,7 @@ from crimepatterns.store.atomic import read_json
 from crimepatterns.store.ledger import append_opening
 from crimepatterns.store.scorecards import write_scorecard
 from crimepatterns.store.studies import read_tuned
-from crimepatterns.version import __version__
+from crimepatterns.version import __version__, code_commit
 
 __all__ = ["evaluate"]
 
@@ -202,7 +200,7 @@ def _open_judge(city: City, scorecard: Scorecard) -> int:
     record = {
         "opened_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
-        "commit": _commit(),
+        "commit": code_commit(),
         "config_digest": settings_digest(
             settings.model_dump(mode="json", exclude={"root", "workers", "execution", "serving"})
         ),
@@ -235,22 +233,6 @@ def _data_digest(city: City) -> str:
     table = city.incidents.table[["id", "occurred_from", "known_at", "category", "x", "y"]]
     rows = pd.util.hash_pandas_object(table.assign(category=table["category"].astype(str)), index=False)
     return hashlib.sha256(np.sort(rows.to_numpy()).tobytes()).hexdigest()[:16]
-
-
-def _commit() -> str | None:
-    """Return the commit of the code that runs, with ``-dirty`` where it was changed; None outside a checkout."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    here = Path(__file__).resolve().parent
-    found = subprocess.run(
-        [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() or None
 
 
 def _summary(city: City, scorecard: Scorecard, folder: Path, openings: int | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 from crimepatterns.errors import ArtefactError
 from crimepatterns.store.atomic import read_json, write_json
 
-__all__ = ["KnownDigests", "incidents_digest", "sha256_bytes", "sha256_file"]
+__all__ = ["KnownDigests", "incidents_digest", "monthly_digests", "sha256_bytes", "sha256_file"]
 
 _SETTLED_NS = 2_000_000_000
 
@@ -23,6 +23,31 @@ def incidents_digest(table: pd.DataFrame) -> str:
     plain = table[_COLUMNS].assign(category=table["category"].astype(str))
     rows = pd.util.hash_pandas_object(plain, index=False)
     return hashlib.sha256(np.sort(rows.to_numpy()).tobytes()).hexdigest()[:16]
+
+
+def monthly_digests(table: pd.DataFrame) -> dict[str, str]:
+    """Digest an incident table month by month, so that a change is found where it is.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (n, n_columns)
+        With ``occurred_from``; every column counts, the order of rows does not.
+
+    Returns
+    -------
+    dict of str to str
+        By civil month such as ``2019-03``: number of rows and 16 hex digits.
+    """
+    plain = table.astype({name: str for name, kind in table.dtypes.items() if isinstance(kind, pd.CategoricalDtype)})
+    rows = pd.util.hash_pandas_object(plain, index=False).to_numpy()
+    months = table["occurred_from"].dt.strftime("%Y-%m").to_numpy(dtype=str)
+    order = np.lexsort((rows, months))
+    names, begin = np.unique(months[order], return_index=True)
+    parts = np.split(rows[order], begin[1:])
+    return {
+        str(name): f"{len(part):,} rows, {hashlib.sha256(part.tobytes()).hexdigest()[:16]}"
+        for name, part in zip(names, parts, strict=True)
+    }
 
 
 def sha256_bytes(content: bytes) -> str:

@@ -88,6 +88,16 @@ class Layout:
         return self.results / "forecasts"
 
     @property
+    def forecast_manifests(self) -> Path:
+        """Manifest of every forecast run, from which it can be made again."""
+        return self.results / "forecast_manifests"
+
+    @property
+    def replays(self) -> Path:
+        """Forecasts made again from a manifest: ``<cutoff>-made-<run date>/``."""
+        return self.results / "replays"
+
+    @property
     def evaluation(self) -> Path:
         """``scorecard-<span>/``."""
         return self.results / "evaluation"
