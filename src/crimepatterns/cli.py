@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from crimepatterns.cli_cards import cards_app
+from crimepatterns.cli_care import forget, model_app
 from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
+from crimepatterns.cli_maps import Before, Field, From, MapFile, Of, Truth, Until, score_map_file
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
 from crimepatterns.cli_replay import replay as replay_manifest
 from crimepatterns.cli_taxonomy import taxonomy_app
@@ -47,11 +49,11 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-model_app = typer.Typer(help="Look after stored models.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(taxonomy_app, name="taxonomy")
 app.add_typer(feeds_app, name="feeds")
 app.add_typer(cards_app, name="cards")
+app.command(epilog="Example: crimepatterns forget HX123456 --config config/cities/chicago.yaml")(forget)
 app.command(epilog="Example: crimepatterns explain --category theft --cell s12_34")(explain)
 
 
@@ -161,8 +163,20 @@ def evaluate(
     report: Annotated[
         bool, typer.Option("--report", help="Open the judge span, once per release; the opening is logged.")
     ] = False,
+    truth: Truth = None,
+    forecast: MapFile = None,
+    category: Of = None,
+    field: Field = None,
+    before: Before = None,
+    start: From = None,
+    until: Until = None,
 ) -> None:
-    """Replay past weeks and score every model beside the baselines."""
+    """Replay past weeks and score every model beside the baselines; or score one map by --truth."""
+    if truth is not None:
+        settings = settings_of(config, change)
+        score_map_file(settings, truth, forecast=forecast, category=category, field=field, before=before,
+                       days=(start, until), as_json=as_json)  # fmt: skip
+        return
     _stage("judge" if report else "evaluate", config, change, as_json=as_json, force=force)
 
 
@@ -232,43 +246,6 @@ def run(
 def serve(config: Config = None, change: Change = None) -> None:
     """Serve the web page on this machine."""
     _serve(settings_of(config, change))
-
-
-# -- care of data and models -----------------------------------------------------------------------------------------
-
-
-@app.command(epilog="Example: crimepatterns forget HX123456 --config config/cities/chicago.yaml")
-def forget(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Identifiers of the expunged records.")],
-    config: Config = None,
-    change: Change = None,
-    as_json: AsJson = False,
-) -> None:
-    """Erase expunged records everywhere: raw copy, cleaned incidents and rejected rows."""
-    from crimepatterns.operations.erasure import forget_everywhere
-
-    summary = forget_everywhere(settings_of(config, change), ids)
-    if as_json:
-        print_json(summary)
-    else:
-        say(str(summary["sentence"]))
-
-
-@model_app.command("export", epilog="Example: crimepatterns model export default-burglary-random_forest --to exported")
-def model_export(
-    name: Annotated[str, typer.Argument(help="Folder name below models/.")],
-    to: Annotated[Path, typer.Option("--to", help="Folder to write into; not one that is served.")],
-    format: Annotated[  # noqa: A002  # the option's public name
-        Literal["joblib"], typer.Option("--format", help="joblib writes trained_model.pkl and model_pipeline.pkl.")
-    ] = "joblib",
-    version: Annotated[str | None, typer.Option("--version", help="Default: the newest.")] = None,
-) -> None:
-    """Write a stored model as pickle files for other programs; this product never reads them back."""
-    from crimepatterns.store.models import export_joblib, find_version
-
-    written = export_joblib(find_version(Path("models"), name, version), to)
-    complain(f"Pickle files ({format}) run code when they are loaded: open them only where you trust their origin.")
-    say("\n".join(str(path) for path in written))
 
 
 @app.command("settings", epilog="Example: crimepatterns settings --config config/cities/chicago.yaml")
