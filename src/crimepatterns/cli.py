@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from crimepatterns.cli_cards import cards_app
-from crimepatterns.cli_care import forget, model_app
+from crimepatterns.cli_care import forget
 from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_maps import Before, Field, From, MapFile, Of, Truth, Until, score_map_file
+from crimepatterns.cli_models import model_app
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
 from crimepatterns.cli_replay import replay as replay_manifest
 from crimepatterns.cli_taxonomy import taxonomy_app

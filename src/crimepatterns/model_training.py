@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from crimepatterns.city import City
 from crimepatterns.config import Settings, open_executor, settings_digest
@@ -26,6 +27,7 @@ from crimepatterns.forecasts.stored_learner import learner_config
 from crimepatterns.reports.model_card import model_card
 from crimepatterns.store.digests import incidents_digest
 from crimepatterns.store.layout import Layout, slug
+from crimepatterns.store.model_stages import name_candidate, promote
 from crimepatterns.store.models import save_model
 from crimepatterns.store.studies import open_studies, write_tuned
 from crimepatterns.version import __version__
@@ -208,7 +210,18 @@ def _store(work: _Work, pair: tuple[str, str], title: str, learned: _Learned) ->
         ),
         manifest=manifest,
     )
+    _give_stage(folder, config)
     return folder, metrics
+
+
+def _give_stage(folder: Path, config: Mapping[str, Any]) -> None:
+    """Let the version wait for promotion; it replaces at once what was trained for another grid or horizon."""
+    home, version = folder.parent, folder.name
+    stages = name_candidate(home, version, reason=f"trained on what was known until {config['trained_until'][:10]}")
+    if stages.champion not in (None, version):
+        served = yaml.safe_load((home / str(stages.champion) / "model_config.yaml").read_text(encoding="utf-8"))
+        if any(served.get(key) != config[key] for key in ("grid", "horizon_days")):
+            promote(home, version, reason="the version before was trained for another grid or horizon")
 
 
 def _metrics(held: HeldOut, importance: pd.DataFrame) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """Train, store, load and forecast on a small synthetic city, stage by stage."""
 
 import json
+import shutil
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from crimepatterns.city import City
+from crimepatterns.cli import app
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.context_processing import build_context
 from crimepatterns.data_processing import clean, ingest
@@ -19,6 +22,7 @@ from crimepatterns.forecasts.registry import CLASSIFIERS, LEARNERS
 from crimepatterns.forecasts.stored_learner import restore_learner
 from crimepatterns.model_training import train
 from crimepatterns.store.layers import read_forecast, read_layer
+from crimepatterns.store.model_stages import name_candidate
 from crimepatterns.store.models import ARTEFACTS, find_version, load_model
 
 pytestmark = pytest.mark.xdist_group("training")
@@ -154,3 +158,36 @@ def test_features_are_written_for_inspection(trained: tuple[Settings, dict]) -> 
     panel = count_panel(city.incidents, city.grid, days=7)
     table = build_features(city.archive.at(panel.periods.end, target="theft"))
     np.testing.assert_array_equal(layer["own_last_1"], table["own_last_1"])
+
+
+def test_stages_are_changed_from_the_command_line(trained: tuple[Settings, dict]) -> None:
+    """A second version waits, is served after promotion, and is left again by going back."""
+    settings, _ = trained
+    name, models = f"{settings.city}-theft-poisson_boosting", settings.root / "models"
+    first = find_version(models, name)
+    changes = [f"--set=root={settings.root}"]
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["model", *arguments, *changes], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    later = models / name / "29990101-later"
+    shutil.copytree(first, later)
+    manifest = json.loads((later / "manifest.json").read_text(encoding="utf-8"))
+    (later / "manifest.json").write_text(json.dumps({**manifest, "version": later.name}), encoding="utf-8")
+    name_candidate(models / name, later.name, reason="trained")
+    listed = json.loads(run("list", "--json"))["models"]
+    assert {one["name"]: one["candidate"] for one in listed}[name] == later.name
+    assert find_version(models, name) == first
+    assert later.name in run("promote", name, "--reason", "better")
+    assert find_version(models, name) == later
+    assert "better" in run("show", name)
+    # A champion that was altered is refused by readers, and going back does not need it.
+    (later / "manifest.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UntrustedModelError, match="roll-back"):
+        find_version(models, name)
+    run("roll-back", name)
+    assert find_version(models, name) == first
+    shutil.rmtree(later)
+    assert "Removed 0" in run("prune")

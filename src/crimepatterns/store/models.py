@@ -7,6 +7,7 @@ code: a list inside the file could be changed by whoever changes the file.
 import json
 import math
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,22 @@ import yaml
 from crimepatterns.errors import ModelError, UntrustedModelError
 from crimepatterns.store.atomic import read_json, replacing, replacing_folder, write_text
 from crimepatterns.store.digests import sha256_bytes, sha256_file
+from crimepatterns.store.model_stages import check_staged, prune, read_stages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ARTEFACTS", "TRUSTED_TYPES", "StoredModel", "export_joblib", "find_version", "load_model", "save_model"]
+__all__ = [
+    "ARTEFACTS",
+    "TRUSTED_TYPES",
+    "StoredModel",
+    "export_joblib",
+    "find_version",
+    "load_model",
+    "model_names",
+    "remove_versions",
+    "save_model",
+]
 
 TRUSTED_TYPES: frozenset[str] = frozenset(
     {
@@ -159,25 +171,51 @@ def load_model(folder: Path) -> StoredModel:
 
 
 def find_version(models: Path, name: str, version: str | None = None) -> Path:
-    """Find the folder of a model's version, by default the latest.
+    """Find the folder of a model's version, by default the champion, or the latest where none was ever promoted.
 
     Raises
     ------
     ModelError
         If there is none; the message lists what there is.
+    UntrustedModelError
+        If the log of stages or the champion was altered.
     """
     home = models / _checked(name)
     versions = sorted(path.parent.name for path in home.glob("[!.]*/manifest.json"))
     if not versions:
-        known = sorted({path.parent.parent.name for path in models.glob("[!.]*/[!.]*/manifest.json")})
-        raise ModelError(f"No model {name!r} in {models}: found {known}. Run `crimepatterns train` first.")
+        raise ModelError(
+            f"No model {name!r} in {models}: found {model_names(models)}. Run `crimepatterns train` first."
+        )
     if version is None:
+        stages = read_stages(home)
+        if stages.champion in versions:
+            check_staged(home, str(stages.champion), stages)
+            return home / str(stages.champion)
         pointer = home / _LATEST
         named = pointer.read_text(encoding="utf-8").strip() if pointer.is_file() else ""
         return home / (named if named in versions else versions[-1])
     if version not in versions:
         raise ModelError(f"Model {name!r} has no version {version!r}: found {versions}.")
     return home / version
+
+
+def model_names(models: Path) -> list[str]:
+    """Return the names of all models with a stored version, in alphabetical order."""
+    return sorted({path.parent.parent.name for path in models.glob("[!.]*/[!.]*/manifest.json")})
+
+
+def remove_versions(models: Path, name: str, *, keep: int) -> list[str]:
+    """Remove the versions of a model that have no stage, but for the `keep` newest, and return their names.
+
+    Each folder is first moved out of sight, so that a reader finds a version whole or not at all.
+    """
+    home = models / _checked(name)
+    removed = prune(home, keep=keep)
+    for version in removed:
+        hidden = home / f".{version}.old"
+        (home / version).rename(hidden)
+        shutil.rmtree(hidden)
+    return removed
 
 
 def export_joblib(folder: Path, target: Path) -> list[Path]:
