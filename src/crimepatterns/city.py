@@ -188,7 +188,7 @@ class City:
 
         Raises
         ------
-        MissingInputError
+        NotApplicableError
             If the data are too short to learn from and to judge.
         """
         wanted, horizon = self.settings.evaluation, self.settings.forecast.horizon_days
@@ -197,7 +197,7 @@ class City:
         asked = wanted.select_origins + wanted.judge_origins
         origins = min(asked, periods - _KEPT_FOR_FITTING)
         if origins < 2:
-            raise MissingInputError(
+            raise NotApplicableError(
                 f"Learning and judging need at least {_KEPT_FOR_FITTING + 2} periods of {horizon} days, found "
                 f"{max(periods, 0)} ({start.date()} to {end.date()}): give more data or set a shorter "
                 "forecast.horizon_days."

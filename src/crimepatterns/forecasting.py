@@ -65,8 +65,9 @@ def forecast(
     Returns
     -------
     dict
-        ``cutoff``, ``period``, ``champions``, ``note`` (on last weeks that are not complete), ``categories`` (expected
-        total, places, fallbacks), ``manifest`` (what `crimepatterns forecast --replay` needs) and ``outputs``.
+        ``cutoff``, ``period``, ``champions``, ``context_gaps`` (share of cells of which a column of the context knows
+        nothing), ``note`` (on last weeks that are not complete), ``categories`` (expected total, places, fallbacks),
+        ``manifest`` (what `crimepatterns forecast --replay` needs) and ``outputs``.
 
     Raises
     ------
@@ -99,6 +100,7 @@ def forecast(
         "cutoff": work.cutoff.isoformat(),
         "period": [work.periods.start.isoformat(), work.periods.end.isoformat()],
         "champions": work.champions,
+        "context_gaps": work.context_gaps,
         "note": work.city.flags.note("recent_weeks_incomplete"),
         "categories": categories,
         "manifest": None if manifest is None else str(manifest.relative_to(settings.root)),
@@ -173,6 +175,11 @@ class _Work:
             raise ConfigError(f"--as-of needs a day such as 2025-10-01, got {self.as_of!r}.") from error
         day = moment.normalize()
         earliest = archive.start + pd.DateOffset(days=archive.period_days)
+        if earliest > archive.end:
+            raise ConfigError(
+                f"The data from {archive.start.date()} to {archive.end.date()} hold no whole period of "
+                f"{archive.period_days} days, so no day of --as-of allows a forecast: set forecast.horizon_days."
+            )
         if pd.isna(day) or not earliest <= day <= archive.end:
             raise ConfigError(
                 f"--as-of must lie from {earliest.date()} to {archive.end.date()}, where the data allow a forecast; "
@@ -192,9 +199,19 @@ class _Work:
             "code_version": __version__,
             "data_digest": incidents_digest(table),
             "context_digest": None if known is None else known.as_of(self.cutoff).digest,
+            "context_gaps": self.context_gaps,
             "cutoff": self.cutoff.isoformat(),
             "seed": self.city.settings.forecast.seed,
         }
+
+    @cached_property
+    def context_gaps(self) -> dict[str, float]:
+        """Share of cells of which a column knew nothing at the cutoff, for columns with such cells."""
+        known = self.city.covariates
+        if known is None:
+            return {}
+        unknown = known.as_of(self.cutoff).to_frame().isna().mean()
+        return {str(name): round(float(share), 4) for name, share in unknown.items() if share}
 
     @cached_property
     def _chosen(self) -> Mapping[str, str]:

@@ -52,7 +52,9 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
     Raises
     ------
     MissingInputError
-        If cleaning has not run, the judge span is asked for before the select span, or the data are too short.
+        If cleaning has not run, or the judge span is asked for before the select span.
+    NotApplicableError
+        If the data are too short to learn from and to judge.
     """
     city = City(settings)
     chosen = _read_choices(city) if report else None

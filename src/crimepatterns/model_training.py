@@ -66,7 +66,9 @@ def train(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
     Raises
     ------
     MissingInputError
-        If cleaning has not run, or the data are too short to learn from and to judge.
+        If cleaning has not run.
+    NotApplicableError
+        If the data are too short to learn from and to judge.
     """
     names = [name for name in settings.forecast.models if name in LEARNERS]
     trained: dict[str, Any] = {}

@@ -13,8 +13,9 @@ from crimepatterns.domain.forecast import Forecast
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.history import Archive, History
 from crimepatterns.domain.incidents import Incidents
+from crimepatterns.domain.panel import Panel
 from crimepatterns.domain.periods import Periods
-from crimepatterns.errors import ForecastError
+from crimepatterns.errors import DomainError, ForecastError
 from crimepatterns.forecasts.predictive import LEVELS
 from crimepatterns.forecasts.registry import BASELINES, CLASSIFIERS, FORECASTERS, make_forecaster
 
@@ -186,3 +187,69 @@ def test_a_learner_refuses_to_know_the_future_or_another_category(name: str) -> 
         fitted.predict(earlier, NEXT)
     with pytest.raises(ForecastError, match="trained on 'theft'"):
         fitted.predict(ARCHIVES["square"].at(CUTOFF, target="assault"), NEXT)
+
+
+# -- hardly anything to go by: a named fallback, or numbers that make sense --------------------------------------------
+
+TWO_WEEKS = make_incidents(60, days=14)
+
+
+def nothing_at_all() -> History:
+    """A panel of zeros: no incident of any category, for sixty weeks."""
+    none = INCIDENTS.without(INCIDENTS.table["id"])
+    periods = Periods.ending_at(CUTOFF, days=7, count=60)
+    panel = Panel.count(none, SQUARES, periods, categories=("theft", "assault"), as_of=CUTOFF)
+    return History(none, panel, "theft", CUTOFF)
+
+
+def two_weeks(period_days: int) -> History:
+    return Archive(TWO_WEEKS, SQUARES, period_days).at(START + pd.DateOffset(days=14), target="theft")
+
+
+def with_gaps(share: float) -> History:
+    """Context that is not known in a part of the cells."""
+    bars = context(SQUARES).columns[0]
+    values = bars.versions.copy()
+    values[:, np.random.default_rng(0).random(len(SQUARES)) < share] = np.nan
+    gaps = Covariates((Covariate("bars_distance", "m", bars.known_at, values),))
+    return Archive(INCIDENTS, SQUARES, 7, gaps).at(CUTOFF, target="theft")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_panel_of_zeros_is_told(name: str) -> None:
+    made = issue(name, nothing_at_all())
+    assert made.parameters["fallback"]
+    assert 0 <= made.mean.sum() < 0.2
+    assert made.mean.max() < 2 * made.mean.mean() + 1e-12, "nothing sets one place apart from another"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("period_days", [1, 7])
+def test_two_weeks_give_the_level_of_these_weeks(name: str, period_days: int) -> None:
+    history = two_weeks(period_days)
+    made = issue(name, history, Periods.starting_at(history.cutoff, days=7, count=1))
+    assert 0.6 * history.counts.sum() / 2 < made.mean.sum() < 1.5 * history.counts.sum() / 2
+    if name != "count":
+        assert made.parameters["fallback"], "less than was asked for must be told"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_context_with_gaps_does_not_spoil_a_forecast(name: str, share: float) -> None:
+    history = with_gaps(share)
+    made = issue(name, history)
+    recent = history.counts[:, -14:-2].sum() / 12
+    assert 0.6 * recent < made.mean.sum() < 1.4 * recent
+    hottest = history.counts.sum(axis=1).argmax()
+    assert made.mean[hottest, 0] > 3 * made.mean.mean()
+    if name == "risk_terrain" and share == 1.0:
+        assert "no context was known" in str(made.parameters["fallback"])
+
+
+@pytest.mark.parametrize(
+    ("days", "cutoff"), [(7, START), (7, START - pd.DateOffset(days=400)), (91, START + pd.DateOffset(days=60))]
+)
+def test_no_whole_period_before_the_cutoff_is_told_with_what_to_do(days: int, cutoff: pd.Timestamp) -> None:
+    """A cutoff before the data, or a horizon longer than the history."""
+    with pytest.raises(DomainError, match=rf"No whole period of {days} days .* set a shorter forecast\.horizon_days"):
+        Archive(INCIDENTS, SQUARES, days).at(cutoff, target="theft")

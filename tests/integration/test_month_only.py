@@ -41,7 +41,8 @@ def test_what_can_be_done_is_done_and_the_rest_is_told(month_only: Settings) -> 
     impossible = {name for name, outcome in outcomes.items() if outcome.impossible}
     assert impossible == {"train", "evaluate", "forecast", "plan"}
     assert "month only" in outcomes["train"].impossible
-    assert "train" in outcomes["forecast"].impossible
+    assert "month only" in outcomes["forecast"].impossible
+    assert "forecast" in outcomes["plan"].impossible
     assert outcomes["patterns"].summary["outputs"]
     assert outcomes["visualize"].summary["outputs"]
     # Nothing hidden is left of what could not be done, and a second run is as quick as any.

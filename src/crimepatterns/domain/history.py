@@ -123,7 +123,8 @@ class Archive:
         count = days // self.period_days
         if count < 1:
             raise DomainError(
-                f"No whole period of {self.period_days} days before {cutoff.date()}: data begin {self.start.date()}."
+                f"No whole period of {self.period_days} days before {cutoff.date()}: data begin {self.start.date()}. "
+                "Give more data or set a shorter forecast.horizon_days."
             )
         periods = Periods.ending_at(cutoff, days=self.period_days, count=count)
         names = tuple(categories if categories is not None else sorted(self.incidents.categories))

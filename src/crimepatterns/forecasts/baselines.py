@@ -45,7 +45,10 @@ class Count:
             periods,
             np.outer(per_period, period_lengths(history, periods)),
             model=self.name,
-            parameters={"periods": len(history.panel.periods)},
+            parameters={
+                "periods": len(history.panel.periods),
+                **({} if per_period.any() else {"fallback": "no incident to count: none is expected"}),
+            },
         )
 
 
@@ -69,12 +72,15 @@ class RecentCount:
     def predict(self, history: History, periods: Periods) -> Forecast:
         """Forecast from the last days of `history`."""
         window = recent_window(history, self.recent_days)
+        facts = window.facts(self.recent_days)
+        if not window.total:
+            facts["fallback"] = f"no incident in the last {window.days} days: none is expected"
         return forecast_from_mean(
             history,
             periods,
             np.outer(window.counts / window.days, civil_days(periods)),
             model=self.name,
-            parameters=window.facts(self.recent_days),
+            parameters=facts,
         )
 
 

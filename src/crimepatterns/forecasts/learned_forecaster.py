@@ -27,6 +27,8 @@ __all__ = ["FittedLearner", "LearnedForecaster", "StandIn"]
 
 _FEWEST_TARGETS = 3
 _FEWEST_POSITIVES = 10
+_FEWEST_LATER = 10
+"""Incidents that the level is set by, in the periods kept for calibration; fewer leave it to chance."""
 _CALIBRATION_SHARE = 0.2
 _CALIBRATION_ROWS = 80_000
 
@@ -96,6 +98,8 @@ class LearnedForecaster:
         split = last - max(1, round(_CALIBRATION_SHARE * targets))
         if np.count_nonzero(history.counts[:, first:split]) < _FEWEST_POSITIVES:
             return self._stand_in(history, rng, "too few incidents to learn from")
+        if history.counts[:, split:].sum() < _FEWEST_LATER:
+            return self._stand_in(history, rng, "too few incidents in the last periods to calibrate on")
         predictors, context = predictor_categories(history), known_context(history, first)
         shape = None if self.task.offset is None else _shape(history, split)
         design = Design(history.panel, history.target, predictors=predictors, covariates=context, shape=shape)

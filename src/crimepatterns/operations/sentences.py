@@ -69,7 +69,23 @@ def _forecast(summary: Mapping[str, Any]) -> str:
     start, end = (str(moment)[:10] for moment in summary["period"])
     told = sorted(summary["categories"].items())
     expected = ", ".join(f"{category} {facts['expected']:.0f}" for category, facts in told)
-    return f"{start} to {end}, expected: {expected}."
+    return f"{start} to {end}, expected: {expected}.{_instead(summary)}"
+
+
+def _instead(summary: Mapping[str, Any]) -> str:
+    """Name the forecasts that rest on less than they should, the served ones first."""
+    told = [
+        f"{category} by {model}: {reason}"
+        for category, facts in sorted(summary["categories"].items())
+        for model, reason in sorted(facts.get("fallbacks", {}).items(), key=lambda one: one[0] != facts["champion"])
+    ]
+    gaps = [f"{name} is unknown in {share * 100:.0f} % of the cells" for name, share in summary["context_gaps"].items()]
+    parts = [*([f"With less to go by: {_first(told)}"] if told else []), *([_first(gaps)] if gaps else [])]
+    return "".join(f" {part}." for part in parts)
+
+
+def _first(told: list[str], most: int = 3) -> str:
+    return "; ".join(told[:most]) + (f"; and {len(told) - most} more" if len(told) > most else "")
 
 
 def _plan(summary: Mapping[str, Any]) -> str:

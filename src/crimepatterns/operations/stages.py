@@ -129,9 +129,9 @@ STAGES: tuple[Stage, ...] = (
         "Forecasting",
         "crimepatterns.forecasting:forecast",
         _MODELLING,
-        ("clean", "train", "evaluate"),
+        ("clean",),
         lambda layout: (layout.forecasts,),
-        optional=("context", "check"),
+        optional=("context", "check", "train", "evaluate"),
     ),
     Stage(
         "plan",

@@ -10,7 +10,7 @@ from crimepatterns.city import City
 from crimepatterns.config import load_settings
 from crimepatterns.data_processing import clean, ingest
 from crimepatterns.domain.periods import Periods
-from crimepatterns.errors import MissingInputError
+from crimepatterns.errors import MissingInputError, NotApplicableError
 from crimepatterns.forecasts.registry import make_forecaster
 from crimepatterns.model_evaluation import evaluate
 from crimepatterns.planning import plan
@@ -97,7 +97,7 @@ def test_a_plan_comes_with_its_score(settings):
 
 def test_too_short_a_record_says_what_is_needed(settings):
     impatient = settings.model_copy(update={"forecast": settings.forecast.model_copy(update={"horizon_days": 90})})
-    with pytest.raises(MissingInputError, match="need at least 10 periods"):
+    with pytest.raises(NotApplicableError, match="need at least 10 periods"):
         evaluate(impatient)
 
 
