@@ -126,7 +126,7 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(200):
         assert process.poll() is None, process.communicate()[0].decode()
         try:
-            httpx.get(f"{address}/healthz", trust_env=False)
+            httpx.get(f"{address}/health", trust_env=False)
         except httpx.TransportError:
             time.sleep(0.1)
         else:

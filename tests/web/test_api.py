@@ -58,7 +58,7 @@ JSON_ADDRESSES = (
     "/api/openapi.json",
 )
 PAGES = ("/", "/?category=theft", "/reports/cleaning", "/reports/honesty/", "/reports/plan")
-FILES = ("/static/styles.css", "/static/theme.js", "/static/mark.svg", "/favicon.ico", "/reports/plan.csv", "/healthz")
+FILES = ("/static/styles.css", "/static/theme.js", "/static/mark.svg", "/favicon.ico", "/reports/plan.csv", "/health")
 
 
 # -- every address answers -------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ FILES = ("/static/styles.css", "/static/theme.js", "/static/mark.svg", "/favicon
 def test_address_answers_with_its_type_and_safe_headers(client: httpx.Client, address: str) -> None:
     got = answer(client, address)
     kind = got.headers["content-type"]
-    if address in JSON_ADDRESSES or address == "/healthz":
+    if address in JSON_ADDRESSES or address == "/health":
         assert kind == "application/json"
         assert got.json()
     elif address in PAGES:
@@ -99,7 +99,7 @@ def test_nothing_can_be_written(client: httpx.Client, address: str) -> None:
         assert client.request(method, address).status_code == 405
 
 
-@pytest.mark.parametrize("address", ["/healthz", "/", "/api/plan", "/static/styles.css"])
+@pytest.mark.parametrize("address", ["/health", "/", "/api/plan", "/static/styles.css"])
 def test_head_answers_like_get_without_a_body(client: httpx.Client, address: str) -> None:
     got, head = answer(client, address), client.head(address)
     assert head.status_code == 200
@@ -108,7 +108,7 @@ def test_head_answers_like_get_without_a_body(client: httpx.Client, address: str
 
 
 def test_health_says_what_runs(client: httpx.Client, small_city_run: Settings) -> None:
-    told = answer(client, "/healthz").json()
+    told = answer(client, "/health").json()
     assert told["status"] == "ok"
     assert told["city"] == small_city_run.city
 
@@ -247,7 +247,7 @@ def test_a_foreign_host_name_is_refused(client: httpx.Client) -> None:
     got = client.get("/api/status", headers={"host": "elsewhere.example"})
     assert got.status_code == 400
     assert "Lindenfeld" not in got.text
-    assert client.get("/healthz", headers={"host": "localhost:8000"}).status_code == 200
+    assert client.get("/health", headers={"host": "localhost:8000"}).status_code == 200
 
 
 def test_a_damaged_file_is_a_sentence(client_of: ClientOf, own_copy: Settings) -> None:
@@ -271,7 +271,7 @@ def test_an_empty_root_has_a_page_that_says_what_to_run(empty_client: httpx.Clie
     assert 'id="map-canvas"' not in text
     for part in re.findall(r'href="#(\w+)"', text):
         assert f'id="{part}"' in text, f"a link leads to #{part}, which is not there"
-    assert answer(empty_client, "/healthz").json()["status"] == "ok"
+    assert answer(empty_client, "/health").json()["status"] == "ok"
     facts = answer(empty_client, "/api/status").json()
     assert facts["categories"] == []
     assert not any(stage["done"] for stage in facts["stages"])

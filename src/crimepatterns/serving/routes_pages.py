@@ -1,9 +1,9 @@
-"""The page, the printable reports, the static files and the health check."""
+"""The page, the printable reports and the static files."""
 
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from crimepatterns.errors import MissingInputError
@@ -33,10 +33,6 @@ def page_routes(results: Results, templates: Jinja2Templates, assets: Assets) ->
     @router.get("/favicon.ico")
     def get_icon(request: Request) -> Response:
         return respond(request, assets.payload("mark.svg"))
-
-    @router.get("/healthz")
-    def get_health() -> Response:
-        return JSONResponse({"status": "ok", "version": __version__, "city": results.settings.city})
 
     return router
 

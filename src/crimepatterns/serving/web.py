@@ -9,9 +9,12 @@ from crimepatterns.serving.assets import Assets
 from crimepatterns.serving.failures import install_failure_handlers
 from crimepatterns.serving.head import HeadAsGet
 from crimepatterns.serving.headers import SecurityHeaders
+from crimepatterns.serving.metrics import CountRequests, ServerMetrics
+from crimepatterns.serving.metrics_of_results import ResultsCollector
 from crimepatterns.serving.names import chance_text, count_text, place_name
 from crimepatterns.serving.results import Results
 from crimepatterns.serving.routes_api import api_routes
+from crimepatterns.serving.routes_health import health_routes
 from crimepatterns.serving.routes_pages import page_routes
 from crimepatterns.version import __version__
 
@@ -39,6 +42,8 @@ def create_app(settings: Settings) -> FastAPI:
         If templates or static files are missing from the installation.
     """
     results = Results(settings)
+    metrics = ServerMetrics("web")
+    metrics.register(ResultsCollector(results))
     templates = Jinja2Templates(find_resource("deployment/app/templates"))
     templates.env.filters.update(place=place_name, count=count_text, thousands=_thousands, chance=chance_text)
     app = FastAPI(
@@ -52,10 +57,12 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(api_routes(results))
     app.include_router(page_routes(results, templates, Assets(find_resource("deployment/app/static"))))
+    app.include_router(health_routes(results, metrics))
     install_failure_handlers(app, root=str(settings.root.resolve()))
     if settings.serving.host in _LOOPBACK:
         # A page elsewhere must not reach a loopback server under a name of its own (DNS rebinding).
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK))
+    app.add_middleware(CountRequests, metrics=metrics)
     app.add_middleware(HeadAsGet)
     app.add_middleware(SecurityHeaders)
     return app

@@ -24,6 +24,7 @@ from crimepatterns.store.explanations import explanation_columns
 
 __all__ = [
     "export_layer",
+    "read_facts",
     "read_forecast",
     "read_layer",
     "read_surface",
@@ -62,6 +63,17 @@ def read_layer(path: Path) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
         return gpd.read_parquet(path), facts
     except (OSError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read the facts of a stored layer or table without its rows; see `read_layer` for the errors."""
+    if not path.exists():
+        raise MissingInputError(f"{path} is not there yet: run the stage that makes it.")
+    try:
+        facts: dict[str, Any] = json.loads((pq.read_schema(path).metadata or {})[_KEY])
+    except (OSError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+    return facts
 
 
 def write_table(path: Path, table: pd.DataFrame, facts: Mapping[str, Any]) -> None:
