@@ -190,17 +190,21 @@ def forecast(
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="DATE", help="Forecast from this day. Default: the last day.")
     ] = None,
+    shifts: Annotated[
+        str | None, typer.Option("--shifts", metavar="TIMES", help="When shifts begin, such as 06:00,14:00,22:00.")
+    ] = None,
     replay: Annotated[
         Path | None,
         typer.Option("--replay", metavar="MANIFEST", help="Make the forecast of this manifest again and compare it."),
     ] = None,
 ) -> None:
-    """Forecast the next period by every model."""
+    """Forecast the next period by every model, and its shifts by the chosen one."""
     if replay is not None:
         replay_manifest(settings_of(config, change), replay, as_of=as_of, as_json=as_json)
         return
     options = {} if as_of is None else {"as_of": as_of}
-    _stage("forecast", config, change, as_json=as_json, force=force, options=options)
+    asked = [] if shifts is None else [f"forecast.shifts={json.dumps([time.strip() for time in shifts.split(',')])}"]
+    _stage("forecast", config, [*(change or []), *asked], as_json=as_json, force=force, options=options)
 
 
 @app.command(epilog="Example: crimepatterns plan --set plan.units=10")

@@ -19,6 +19,7 @@ from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.protocols import ExplainingForecaster, FittedForecaster, Progress, silent
 from crimepatterns.errors import ConfigError, MissingInputError, ModelError
+from crimepatterns.forecast_outputs.shifts import write_shifts
 from crimepatterns.forecast_run.inputs import FORECAST_SETTINGS, code_in_use, inputs_of
 from crimepatterns.forecast_run.manifest import ForecastManifest, digests_of, keep_manifest
 from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
@@ -48,7 +49,8 @@ def forecast(
     """Forecast the next period and write one layer per category and model below ``results/<city>/forecasts``.
 
     ``<category>/<model>.parquet`` holds each model, ``<category>.parquet`` the champion: the model of
-    ``forecast.champion``, else the one that evaluation chose, else ``count_eb``.
+    ``forecast.champion``, else the one that evaluation chose, else ``count_eb``. ``shifts/<category>.parquet`` shares
+    the champion's forecast out over the shifts of ``forecast.shifts``.
 
     Parameters
     ----------
@@ -66,8 +68,8 @@ def forecast(
     -------
     dict
         ``cutoff``, ``period``, ``champions``, ``context_gaps`` (share of cells of which a column of the context knows
-        nothing), ``note`` (on last weeks that are not complete), ``categories`` (expected total, places, fallbacks),
-        ``manifest`` (what `crimepatterns forecast --replay` needs) and ``outputs``.
+        nothing), ``note`` (on last weeks that are not complete), ``categories`` (expected total, places, shifts,
+        fallbacks), ``manifest`` (what `crimepatterns forecast --replay` needs) and ``outputs``.
 
     Raises
     ------
@@ -90,6 +92,10 @@ def forecast(
             if model == work.champion(category):
                 write_forecast(folder / f"{slug(category)}.parquet", made, {**facts, "champion": True}, why)
                 categories.setdefault(category, {}).update(_summary(made))
+                if work.city.settings.forecast.shifts:
+                    path = folder / "shifts" / f"{slug(category)}.parquet"
+                    told = write_shifts(work.city, work.history(category), made, path, facts)
+                    categories[category]["shifts"] = told
             if "fallback" in made.parameters:
                 fallbacks = categories.setdefault(category, {}).setdefault("fallbacks", {})
                 fallbacks[model] = made.parameters["fallback"]

@@ -1,6 +1,7 @@
 """What a forecast reads, digested under names that a person understands."""
 
 import hashlib
+import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version as library_version
@@ -52,6 +53,7 @@ def inputs_of(city: City, cutoff: pd.Timestamp, models: Mapping[str, str]) -> di
         "study area": _area_digest(city.area),
         **({} if city.settings.grid.polygons is None else {"grid": _grid_digest(city.grid)}),
         "context": _ABSENT if known is None else known.digest,
+        **_doubted_hours(city),
         **{f"model {name}": _model_digest(city, name, version) for name, version in models.items() if version},
     }
 
@@ -80,6 +82,13 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
         for name in names
         if then.get(name, _ABSENT) != now.get(name, _ABSENT)
     ]
+
+
+def _doubted_hours(city: City) -> dict[str, str]:
+    """Digest the rules by which hours are doubted, which the forecast by shift leaves out."""
+    rules = city.flags.rules(("midnight_spike", "noon_spike")) if "hours_unreliable" in city.flags else []
+    told = json.dumps(rules, sort_keys=True, default=str)
+    return {"doubted hours": hashlib.sha256(told.encode()).hexdigest()[:16]} if rules else {}
 
 
 def _area_digest(area: StudyArea) -> str:

@@ -69,7 +69,8 @@ def _forecast(summary: Mapping[str, Any]) -> str:
     start, end = (str(moment)[:10] for moment in summary["period"])
     told = sorted(summary["categories"].items())
     expected = ", ".join(f"{category} {facts['expected']:.0f}" for category, facts in told)
-    return f"{start} to {end}, expected: {expected}.{_instead(summary)}"
+    shifts = _shifts(summary["categories"])
+    return f"{start} to {end}, expected: {expected}.{shifts}{_instead(summary)}"
 
 
 def _instead(summary: Mapping[str, Any]) -> str:
@@ -86,6 +87,13 @@ def _instead(summary: Mapping[str, Any]) -> str:
 
 def _first(told: list[str], most: int = 3) -> str:
     return "; ".join(told[:most]) + (f"; and {len(told) - most} more" if len(told) > most else "")
+
+
+def _shifts(categories: Mapping[str, Any]) -> str:
+    """Tell the shifts of the category that expects most, or why it has none."""
+    told = [facts["shifts"] for facts in categories.values() if "shifts" in facts]
+    most: Mapping[str, Any] = max(told, key=lambda one: float(one.get("busiest", {}).get("expected", -1.0)), default={})
+    return f" {most.get('sentence') or most['note']}" if most else ""
 
 
 def _plan(summary: Mapping[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""What is made of the champions' forecasts besides maps of single categories: one file per output."""

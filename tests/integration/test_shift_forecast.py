@@ -1,0 +1,87 @@
+"""The forecast by shift as a user gets it: files, sums, summary, another calendar, and a record without hours."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crimepatterns.city import City
+from crimepatterns.config import Settings, load_settings
+from crimepatterns.data_processing import clean, ingest
+from crimepatterns.errors import ConfigError
+from crimepatterns.forecasting import forecast
+from crimepatterns.operations.sentences import sentence_of
+from crimepatterns.store.layers import read_forecast
+
+pytestmark = pytest.mark.xdist_group("shift_forecast")
+CITY = {
+    "source": {"incidents": 6_000, "years": 1},
+    "grid": {"cell_size_m": 600},
+    "context": [],
+    "forecast": {"categories": ["theft", "burglary"], "models": ["count_eb"]},
+}
+
+
+def changed(settings: Settings, **forecast_settings: object) -> Settings:
+    return settings.model_copy(update={"forecast": settings.forecast.model_copy(update=forecast_settings)})
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    made = load_settings(overrides={**CITY, "root": str(tmp_path_factory.mktemp("city"))})
+    ingest(made)
+    clean(made)
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("days", [1, 7, 14, 28])
+def test_shifts_of_any_horizon_sum_to_the_champions_forecast(settings: Settings, days: int) -> None:
+    asked = changed(settings, horizon_days=days, shifts=("06:00", "14:30", "22:00"))
+    summary = forecast(asked)
+    city = City(asked)
+    for name in ("theft", "burglary"):
+        whole, _ = read_forecast(city.layout.forecasts / f"{name}.parquet", city.area)
+        shifts, facts = read_forecast(city.layout.forecasts / "shifts" / f"{name}.parquet", city.area)
+        assert shifts.mean.shape == (len(city.grid), 3 * days + 1), "the night at the edge is cut in two"
+        np.testing.assert_allclose(shifts.mean.sum(axis=1), whole.mean[:, 0])
+        assert sum(facts["hours_of_week"]) == pytest.approx(1, abs=1e-5)
+        told = summary["categories"][name]["shifts"]
+        assert told["busiest"]["expected"] == pytest.approx(shifts.mean.sum(axis=0).max(), abs=0.01)
+        assert told["top"][0]["expected"] == pytest.approx(shifts.mean.max(), abs=1e-4)
+        busiest = -np.sort(-shifts.mean, axis=0)[: told["places"]]
+        assert told["none"] == pytest.approx(np.exp(-busiest).mean(), abs=1e-4)
+        assert f"results/{asked.city}/forecasts/shifts/{name}.parquet" in summary["outputs"]
+    assert "Busiest shift: " in sentence_of("forecast", summary)
+
+
+@pytest.mark.slow
+def test_shifts_can_be_left_out_and_must_be_a_calendar(settings: Settings) -> None:
+    summary = forecast(changed(settings, shifts=()))
+    assert not any("shifts" in name for name in summary["outputs"])
+    with pytest.raises(ConfigError, match=r"forecast.shifts: Shifts begin at times such as 06:00, got \['6 am'\]"):
+        forecast(changed(settings, shifts=("6 am",)))
+
+
+@pytest.mark.slow
+def test_a_record_of_dates_has_no_shifts_and_says_so(settings: Settings, tmp_path: Path) -> None:
+    city = City(settings)
+    table = city.incidents.table[["id", "category", "x", "y"]].assign(
+        day=city.incidents.table["occurred_from"].dt.strftime("%Y-%m-%d")
+    )
+    table.to_csv(tmp_path / "dates.csv", index=False)
+    dates = load_settings(
+        overrides={
+            **CITY, "city": "dates", "root": str(tmp_path), "crs": str(city.area.crs), "timezone": city.area.timezone,
+            "source": {"kind": "file", "paths": [str(tmp_path / "dates.csv")]},
+            "columns": {"id": "id", "occurred_from": "day", "category": "category", "x": "x", "y": "y"},
+            "cleaning": {"coordinates_crs": str(city.area.crs)}, "study_area": {"derive": "concave_hull"},
+            "patterns": {"premise_column": None, "indoor": [], "outdoor": []},
+        }
+    )  # fmt: skip
+    ingest(dates)
+    clean(dates)
+    summary = forecast(dates)
+    assert "No rhythm of the week for theft: 0 of" in summary["categories"]["theft"]["shifts"]["note"]
+    assert not (City(dates).layout.forecasts / "shifts").exists()
+    assert "No rhythm of the week" in sentence_of("forecast", summary)
