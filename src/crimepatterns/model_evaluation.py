@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from crimepatterns.city import City
 from crimepatterns.config import Settings, open_executor, settings_digest
 from crimepatterns.domain.folds import Fold
-from crimepatterns.domain.protocols import Progress, silent
+from crimepatterns.domain.protocols import Forecaster, Progress, silent
 from crimepatterns.domain.scorecard import Scorecard
 from crimepatterns.errors import MissingInputError
 from crimepatterns.evaluation.backtest import BacktestResult, backtests
 from crimepatterns.evaluation.champion import Champion, choose_champion
+from crimepatterns.evaluation.interval_scores import coverage_by_model
 from crimepatterns.evaluation.scoreboard import assemble_scorecard, best_baselines, curves
 from crimepatterns.evaluation.selection import Budget
 from crimepatterns.forecasts.registry import BASELINES, CLASSIFIERS, OPTIONS, make_forecaster
+from crimepatterns.interval_history import audit_columns, past_intervals
 from crimepatterns.reports.scoreboard import scoreboard_html, scoreboard_text, verdict_sentences
 from crimepatterns.store.atomic import read_json
 from crimepatterns.store.ledger import append_opening
@@ -59,10 +61,14 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
     city = City(settings)
     chosen = _read_choices(city) if report else None
     cut, shortened = city.spans
-    results = _backtests(city, cut.judge if report else cut.select, progress)
+    forecasters = _forecasters(city)
+    results = _backtests(city, forecasters, cut.judge if report else cut.select, progress)
     primary = Budget(area_share=settings.evaluation.primary_budget)
     if chosen is None:
         chosen = _choose(settings, results, primary)
+    champions = {name: champion.model for name, champion in chosen.champions.items()}
+    intervals = past_intervals(city, results, champions, forecasters, progress)
+    coverage = coverage_by_model(intervals.unions, audit=audit_columns(city))
     progress("Assembling the scoreboard", 0, 1)
     scorecard = assemble_scorecard(
         results,
@@ -76,10 +82,12 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
         simulations=settings.evaluation.simulations,
         confidence=settings.evaluation.confidence,
         seed=settings.forecast.seed,
+        unions=intervals.unions,
+        coverage=coverage,
         notes={
             "as_of": city.matured[1],
             "shortened": shortened,
-            "champions": {name: champion.model for name, champion in chosen.champions.items()},
+            "champions": champions,
             "reasons": {name: champion.reason for name, champion in chosen.champions.items()},
             "version": __version__,
         },
@@ -89,8 +97,13 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
     write_scorecard(
         folder,
         scorecard,
-        tables={"curve": curves(results), "backtest": _backtest_table(results)},
-        documents={"champions": scorecard.notes["champions"], "choices": chosen.to_json()},  # type: ignore[dict-item]
+        tables={
+            "curve": curves(results),
+            "backtest": _backtest_table(results),
+            "unions": intervals.unions,
+            "coverage": coverage,
+        },
+        documents={"champions": champions, "choices": chosen.to_json(), "intervals": intervals.to_json()},
         pages={"scoreboard.txt": scoreboard_text(scorecard), "scoreboard.html": scoreboard_html(scorecard)},
     )
     return _summary(city, scorecard, folder, ledger_entry)
@@ -140,17 +153,24 @@ def _budgets(settings: Settings) -> tuple[Budget, ...]:
     return areas + tuple(Budget(places=places) for places in wanted.place_budgets)
 
 
-def _backtests(city: City, folds: Sequence[Fold], progress: Progress) -> list[BacktestResult]:
-    settings, forecast = city.settings, city.settings.forecast
+def _forecasters(city: City) -> dict[str, Forecaster]:
+    forecast = city.settings.forecast
     options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
     if forecast.tuning.method == "optuna":
         # Found inside the fit span, before any origin here.
         options["tuned"] = read_tuned(city.layout.tuning, fit_end=city.spans[0].fit_end.isoformat())
+    return {name: make_forecaster(name, **options) for name in forecast.models}
+
+
+def _backtests(
+    city: City, forecasters: Mapping[str, Forecaster], folds: Sequence[Fold], progress: Progress
+) -> list[BacktestResult]:
+    settings, forecast = city.settings, city.settings.forecast
     with open_executor(settings.execution, workers=settings.workers) as executor:
         return backtests(
             city.archive,
             folds,
-            {name: make_forecaster(name, **options) for name in forecast.models},
+            forecasters,
             categories=city.targets,
             refit_every=forecast.refit_every,
             seed=forecast.seed,

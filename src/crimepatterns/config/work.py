@@ -170,6 +170,7 @@ class EvaluationSettings(Model):
     primary_budget: Share = 0.02
     confidence: Share = 0.95
     simulations: PositiveInt = 200
+    interval_origins: Annotated[int, Field(ge=0)] = 26
 
 
 class PlanSettings(Model):

@@ -17,7 +17,7 @@ from crimepatterns.domain.history import Archive
 from crimepatterns.domain.protocols import Executor, FittedForecaster, Forecaster, Progress, silent
 from crimepatterns.errors import DomainError
 
-__all__ = ["BacktestResult", "backtest", "backtests"]
+__all__ = ["BacktestResult", "backtest", "backtests", "joined_in_time"]
 
 Quantiles = Mapping[float, NDArray[np.float64]]
 
@@ -175,6 +175,30 @@ def backtests(
         outcomes[outcome.job.category].append(outcome)
         progress(task, done, len(jobs))
     return [_joined(archive, tuple(folds), tuple(forecasters), name, found) for name, found in outcomes.items()]
+
+
+def joined_in_time(earlier: BacktestResult, later: BacktestResult, models: Sequence[str]) -> BacktestResult:
+    """Put two back-tests of one category and grid one after the other, for the models that both have.
+
+    Raises
+    ------
+    DomainError
+        If they are of other categories or grids, or the later one begins before the earlier one has ended.
+    """
+    if earlier.category != later.category or len(earlier.grid) != len(later.grid):
+        raise DomainError(f"Cannot join back-tests of {earlier.category} and {later.category} on other cells.")
+    if later.folds[0].cutoff < earlier.folds[-1].test.end:
+        raise DomainError(f"The later back-test begins {later.folds[0].cutoff}, before the earlier one has ended.")
+    return BacktestResult(
+        category=later.category,
+        grid=later.grid,
+        folds=earlier.folds + later.folds,
+        expected=MappingProxyType({name: np.vstack([earlier.expected[name], later.expected[name]]) for name in models}),
+        quantiles=MappingProxyType({name: earlier.quantiles[name] + later.quantiles[name] for name in models}),
+        observed=np.vstack([earlier.observed, later.observed]),
+        before=np.vstack([earlier.before, later.before]),
+        outside=earlier.outside + later.outside,
+    )
 
 
 def _joined(

@@ -23,6 +23,7 @@ def calibration_table(
     *,
     groups: int = 10,
     confidence: float = 0.95,
+    ordered_by: Sequence[NDArray[np.float64]] | None = None,
 ) -> pd.DataFrame:
     """Compare observed with expected in groups of cells that hold equal shares of what was expected.
 
@@ -35,6 +36,9 @@ def calibration_table(
         One of each per origin.
     groups : int
     confidence : float
+    ordered_by : sequence of ndarray, each shape (n_cells,), optional
+        Values known before each origin by which cells are put into groups instead, such as what another model expects:
+        a forecast that is too flat comes out right in groups of its own and wrong in these.
 
     Returns
     -------
@@ -43,7 +47,8 @@ def calibration_table(
     """
     means, counts = np.concatenate(list(expected)), np.concatenate(list(observed)).astype(float)
     origin = np.repeat(np.arange(len(expected)), [len(part) for part in expected])
-    group = _equal_mass_groups(means, groups)
+    key = means if ordered_by is None else np.concatenate(list(ordered_by)).astype(float)
+    group = _equal_mass_groups(means, groups, key)
     rows = []
     for number in np.unique(group):
         members = group == number
@@ -144,8 +149,8 @@ def pit_histogram(
     return np.diff(reached)
 
 
-def _equal_mass_groups(means: NDArray[np.float64], groups: int) -> NDArray[np.int64]:
-    levels, index = np.unique(-means, return_inverse=True)
+def _equal_mass_groups(means: NDArray[np.float64], groups: int, key: NDArray[np.float64]) -> NDArray[np.int64]:
+    levels, index = np.unique(-key, return_inverse=True)
     mass = np.bincount(index, weights=means)
     total = mass.sum()
     if total <= 0:

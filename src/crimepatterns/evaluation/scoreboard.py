@@ -16,6 +16,7 @@ from crimepatterns.evaluation.classification import chance_of_any, classificatio
 from crimepatterns.evaluation.comparison import MIN_ORIGINS, PairedComparison, compare, holm
 from crimepatterns.evaluation.equity import neighbourhood_table
 from crimepatterns.evaluation.hotspot_metrics import hit_rate_curve
+from crimepatterns.evaluation.interval_scores import coverage_folds, gates
 from crimepatterns.evaluation.scores import (
     METRICS,
     THRESHOLD,
@@ -62,6 +63,8 @@ def assemble_scorecard(
     simulations: int = 200,
     confidence: float = 0.95,
     seed: int = 7,
+    unions: pd.DataFrame | None = None,
+    coverage: pd.DataFrame | None = None,
     notes: Mapping[str, Any] | None = None,
 ) -> Scorecard:
     """Score back-tests of one or more categories and put everything on one card.
@@ -85,6 +88,11 @@ def assemble_scorecard(
     simulations : int
     confidence : float
     seed : int
+    unions : DataFrame, optional
+        Intervals of areas and what happened: rows of `crimepatterns.evaluation.union_coverage.RollingIntervals` with
+        ``category`` and ``model``, for the models for which there are any.
+    coverage : DataFrame, optional
+        Of `crimepatterns.evaluation.interval_scores.coverage_by_model`, for the calibration gate.
     notes : mapping, optional
         Statements of the caller, such as the as-of assumption.
 
@@ -108,6 +116,8 @@ def assemble_scorecard(
             table = calibration_table(expected, observed, confidence=confidence)
             calibration.append(table.assign(**keys))
             equity.append(neighbourhood_table(result.grid, expected, observed, budget=primary).assign(**keys))
+    if unions is not None:
+        folds.append(coverage_folds(unions))
     everything = pd.concat(folds, ignore_index=True)
     return Scorecard(
         span=span,
@@ -116,7 +126,11 @@ def assemble_scorecard(
         comparisons=pd.concat(compared, ignore_index=True),
         calibration=_keys_first(calibration),
         equity=_keys_first(equity),
-        notes={**_notes(results, primary, classifiers, confidence), **(notes or {})},
+        notes={
+            **_notes(results, primary, classifiers, confidence),
+            "calibration": gates(results, coverage, reference=reference, confidence=confidence),
+            **(notes or {}),
+        },
     )
 
 

@@ -65,6 +65,9 @@ METRICS: Mapping[str, MetricFacts] = MappingProxyType(
         "calibration_ratio": MetricFacts("Observed / expected", "ratio", "one", "1 is ideal"),
         "calibration_slope": MetricFacts("Calibration slope", "log observed per log expected", "one", "1 is ideal"),
         "coverage": MetricFacts("Interval coverage", "share of cells expecting 0.5 or more", "higher", "nominal", True),
+        "union_coverage": MetricFacts(
+            "Coverage of areas", "share of areas expecting 5 or more", "higher", "90 % intervals hold 90 %", True
+        ),
         "accuracy": MetricFacts("Accuracy", "share of cells", "higher", "majority class", True),
         "majority_accuracy": MetricFacts("Accuracy of the majority class", "share of cells", "higher", "none", True),
         "precision": MetricFacts("Precision", "share of cells forecast", "higher", "1 is perfect", True),

@@ -1,6 +1,8 @@
 """The scoreboard as people read it: a table, an HTML fragment, and sentences that claim no more than is shown."""
 
 import html
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -18,12 +20,16 @@ _SHOWN = (
     "deviance_skill",
     "calibration_ratio",
     "calibration_slope",
+    "union_coverage",
     "roc_auc",
     "self_consistent_pei",
     "ceiling_share",
 )
 _PER_CENT = frozenset(
-    {"hit_rate", "pei", "hit_rate_saturated", "deviance_skill", "self_consistent_pei", "ceiling_share"}
+    {
+        *("hit_rate", "pei", "hit_rate_saturated", "deviance_skill", "self_consistent_pei", "ceiling_share"),
+        "union_coverage",
+    }
 )
 
 
@@ -138,12 +144,26 @@ def _statements(scorecard: Scorecard) -> list[str]:
     champions = notes.get("champions")
     if isinstance(champions, dict):
         statements += [f"Champion for {name}: {model}." for name, model in champions.items()]
+    statements += _gate_statements(notes)
     refused = notes.get("not_scored")
     if isinstance(refused, dict):
         for name, models in refused.items():
             told = ", ".join(f"{model} ({missed})" for model, missed in models.items())
             statements.append(f"{name}: ranked, not scored by deviance, for incidents given no chance at all: {told}.")
     return statements
+
+
+def _gate_statements(notes: Mapping[str, Any]) -> list[str]:
+    """Say of each champion whether its expected counts may be taken at their word, and count the others."""
+    told = []
+    champions = notes.get("champions") or {}
+    for name, models in (notes.get("calibration") or {}).items():
+        failed = [model for model, found in models.items() if found["verdict"] == "not calibrated"]
+        if (champion := champions.get(name)) in models:
+            told.append(f"Calibration of {name} by {champion}: {models[champion]['sentence']}.")
+        if others := [model for model in failed if model != champion]:
+            told.append(f"Not calibrated for {name}: {', '.join(others)}.")
+    return told
 
 
 def _categories(scorecard: Scorecard, category: str | None) -> list[str]:

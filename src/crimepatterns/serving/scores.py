@@ -30,9 +30,10 @@ _SHOWN = (
     "deviance_skill",
     "calibration_ratio",
     "calibration_slope",
+    "union_coverage",
     "ceiling_share",
 )
-_PER_CENT = frozenset({"hit_rate", "pei", "hit_rate_saturated", "deviance_skill", "ceiling_share"})
+_PER_CENT = frozenset({"hit_rate", "pei", "hit_rate_saturated", "deviance_skill", "union_coverage", "ceiling_share"})
 
 
 def scoreboard_payload(results: Results, category: Category) -> Payload:
@@ -92,6 +93,7 @@ def _board(card: Scorecard, category: str) -> dict[str, Any]:
         "verdicts": [with_model_labels(text) for text in verdict_sentences(card, category=category)],
         "statements": [str(notes[key]) for key in ("as_of", "claims", "shortened") if notes.get(key)],
         "calibration": _calibration(card, category, champion),
+        "gate": dict(notes.get("calibration") or {}).get(category, {}).get(champion),  # type: ignore[call-overload]
         "equity": _equity(card, category, champion),
     }
 

@@ -2,18 +2,23 @@
 
 import json
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 
 from crimepatterns.city import City
 from crimepatterns.config import load_settings
 from crimepatterns.data_processing import clean, ingest
 from crimepatterns.domain.periods import Periods
 from crimepatterns.errors import MissingInputError, NotApplicableError
+from crimepatterns.evaluation.interval_scores import coverage_by_model
 from crimepatterns.forecasts.registry import make_forecaster
+from crimepatterns.interval_history import audit_columns
 from crimepatterns.model_evaluation import evaluate
 from crimepatterns.planning import plan
+from crimepatterns.store.audit_tables import write_audit_table
 from crimepatterns.store.layers import read_layer, write_forecast
 from crimepatterns.store.layout import slug
 from crimepatterns.store.ledger import read_ledger
@@ -58,6 +63,47 @@ def test_select_writes_a_scorecard_with_truth_and_champions(settings, selected):
     assert set(read_extra(folder, "curve")["model"]) == set(settings.forecast.models)
     assert all((settings.root / path).exists() for path in selected["outputs"])
     json.dumps(selected)
+
+
+def test_intervals_of_areas_are_learned_before_the_span_and_judged_on_it(settings, selected):
+    folder = settings.root / "results" / "default" / "evaluation" / "select"
+    card = read_scorecard(folder)
+    learned = json.loads((folder / "intervals.json").read_text())["theft"]
+    assert set(learned) == set(settings.forecast.models)
+    assert all(one["origins"] > 13 and one["horizon_days"] == 7 for one in learned.values())
+    rows = read_extra(folder, "unions")
+    assert rows["cutoff"].min() == card.folds["cutoff"].min()
+    table = read_extra(folder, "coverage")
+    pooled = table.loc[(table["by"] == "all") & (table["model"] == "count_eb")].iloc[0]
+    assert pooled["unions"] == (rows["model"] == "count_eb").sum()
+    scored = card.summary.loc[card.summary["metric"] == "union_coverage"].set_index("model")
+    assert scored.loc["count_eb", "value"] == pytest.approx(pooled["coverage"])
+    verdict = card.notes["calibration"]["theft"]["count_eb"]
+    assert verdict["intervals"]
+    champion = selected["champions"]["theft"]
+    assert f"Calibration of theft by {champion}: " in (folder / "scoreboard.txt").read_text()
+
+
+@pytest.mark.usefixtures("selected")
+def test_audit_tables_serve_to_judge_intervals_only(settings):
+    audit = {"name": "census", "kind": "table", "paths": ["x.csv"], "role": "audit", "known_from": "2020-01-01",
+             "key": "area", "columns": ["poverty"]}  # fmt: skip
+    city = City(load_settings(overrides={**settings.model_dump(mode="json"), "context": [audit]}))
+    assert audit_columns(city) == {}
+    names = city.area.neighbourhoods["name"].tolist()
+    rows = {"neighbourhood": [*names, names[0]], "poverty": [*np.arange(len(names)) / 100, 0.9]}
+    years = [2020] * len(names) + [2022]
+    moments = pd.to_datetime([f"{year}-01-01" for year in years], utc=True)
+    table = gpd.GeoDataFrame(
+        {**rows, "starts_at": moments}, geometry=[shapely.Point(0, 0)] * len(years), crs=city.area.crs
+    )
+    write_audit_table(city.layout.context / "audit" / "census.parquet", table, {})
+    found = audit_columns(city)["census: poverty"]
+    assert found[names[0]] == 0.9
+    assert len(found) == len(names)
+    rows = read_extra(city.layout.evaluation / "select", "unions")
+    tenths = coverage_by_model(rows, audit=audit_columns(city)).query("by == 'census: poverty'")
+    assert 2 <= tenths["group"].nunique() <= 10
 
 
 def test_spans_are_disjoint_and_every_opening_is_logged(settings, selected):
