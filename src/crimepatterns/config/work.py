@@ -136,8 +136,12 @@ class ForecastSettings(Model):
         "count_eb",
         "kde",
         "seasonal",
+        "shrunk_scales",
+        "additive_intensity",
         "random_forest",
         "gradient_boosting",
+        "poisson_boosting",
+        "stack",
     )
     champion: str | None = None
     recent_days: PositiveInt = 90
@@ -153,6 +157,7 @@ class ForecastSettings(Model):
         "count_eb",
         "shrunk_scales",
         "negative_binomial",
+        "additive_intensity",
         "poisson_boosting",
     )
     stack_folds: PositiveInt = 8

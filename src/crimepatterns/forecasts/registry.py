@@ -22,7 +22,13 @@ from crimepatterns.forecasts.stack import Stack
 
 __all__ = ["BASELINES", "CLASSIFIERS", "FORECASTERS", "LEARNERS", "OPTIONS", "STACK_MEMBERS", "make_forecaster"]
 
-STACK_MEMBERS: tuple[str, ...] = ("count_eb", "shrunk_scales", "negative_binomial", "poisson_boosting")
+STACK_MEMBERS: tuple[str, ...] = (
+    "count_eb",
+    "shrunk_scales",
+    "negative_binomial",
+    "additive_intensity",
+    "poisson_boosting",
+)
 """What ``stack`` adds up where the settings do not say otherwise."""
 
 _LEARNING = (
