@@ -16,6 +16,7 @@ from crimepatterns.cli_cards import cards_app
 from crimepatterns.cli_care import forget
 from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
+from crimepatterns.cli_keys import keys_app
 from crimepatterns.cli_maps import Before, Field, From, MapFile, Of, Truth, Until, score_map_file
 from crimepatterns.cli_models import model_app
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
@@ -55,6 +56,7 @@ app.add_typer(taxonomy_app, name="taxonomy")
 app.add_typer(feeds_app, name="feeds")
 app.add_typer(cards_app, name="cards")
 app.command(epilog="Example: crimepatterns forget HX123456 --config config/cities/chicago.yaml")(forget)
+app.add_typer(keys_app, name="keys")
 app.command(epilog="Example: crimepatterns explain --category theft --cell s12_34")(explain)
 
 

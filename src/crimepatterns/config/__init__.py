@@ -15,6 +15,7 @@ from crimepatterns.config.data import (
 from crimepatterns.config.execution import ExecutionSettings, TlsSettings, open_executor
 from crimepatterns.config.feed import FeedSettings
 from crimepatterns.config.loading import Settings, build_settings, find_resource, load_settings, settings_digest
+from crimepatterns.config.security import ProxySettings, SecuritySettings
 from crimepatterns.config.work import (
     EvaluationSettings,
     ForecastSettings,
@@ -36,7 +37,9 @@ __all__ = [
     "GridSettings",
     "PatternSettings",
     "PlanSettings",
+    "ProxySettings",
     "QualitySettings",
+    "SecuritySettings",
     "ServingSettings",
     "Settings",
     "SourceSettings",

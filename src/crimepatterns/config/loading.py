@@ -20,6 +20,7 @@ from crimepatterns.config.data import (
 from crimepatterns.config.execution import ExecutionSettings
 from crimepatterns.config.feed import check_feed
 from crimepatterns.config.presets import with_feed_ids, with_preset
+from crimepatterns.config.security import SecuritySettings
 from crimepatterns.config.values import Model, PositiveInt
 from crimepatterns.config.work import (
     EvaluationSettings,
@@ -58,6 +59,7 @@ class Settings(Model):
     plan: PlanSettings = PlanSettings()
     context: tuple[ContextSettings, ...] = ()
     serving: ServingSettings = ServingSettings()
+    security: SecuritySettings = SecuritySettings()
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":

@@ -218,3 +218,4 @@ class ServingSettings(Model):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    request_log: bool = False

@@ -51,7 +51,7 @@ def status(results: Results) -> dict[str, Any]:
     }
 
 
-def briefing(results: Results, category: Category | None) -> dict[str, Any]:
+def briefing(results: Results, category: Category | None, *, with_plan: bool = True) -> dict[str, Any]:
     """Return what the template of the main page needs; parts that are not there yet are None, with the reason.
 
     Parameters
@@ -59,6 +59,8 @@ def briefing(results: Results, category: Category | None) -> dict[str, Any]:
     results : Results
     category : Category or None
         None where nothing is stored yet.
+    with_plan : bool
+        Whether the reader may see where patrols will be.
     """
     absent: dict[str, str] = {}
 
@@ -74,15 +76,18 @@ def briefing(results: Results, category: Category | None) -> dict[str, Any]:
     def layer(name: str) -> Any:
         return None if category is None else orjson.loads(layer_payload(results, category, name).body)
 
+    facts = status(results)
+    if not with_plan:
+        absent["plan"] = "The patrol plan is shown to planners."
     return {
-        "status": status(results),
+        "status": {**facts, "plan": facts["plan"] and with_plan},
         "category": category,
         "forecast": part("forecast", lambda: _forecast(results, category)),
         "gi_star": part("gi_star", lambda: layer("gi_star")),
         "clusters": part("clusters", lambda: layer("clusters")),
         "density": part("density", lambda: layer("density")),
         "scores": part("scores", lambda: None if category is None else scoreboard(results, category)),
-        "plan": part("plan", lambda: _plan(results)),
+        "plan": part("plan", lambda: _plan(results)) if with_plan else None,
         "cleaning": results.cleaning_report() or None,
         "honesty": _honesty(results),
         "absent": absent,

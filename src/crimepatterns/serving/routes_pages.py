@@ -13,6 +13,8 @@ from crimepatterns.serving.failures import UnknownNameError
 from crimepatterns.serving.headers import report_policy
 from crimepatterns.serving.payloads import Payload, respond
 from crimepatterns.serving.results import Results
+from crimepatterns.serving.security.callers import Caller
+from crimepatterns.serving.security.roles import Role
 from crimepatterns.version import __version__
 
 __all__ = ["page_routes"]
@@ -47,7 +49,9 @@ def _main_page(router: APIRouter, results: Results, templates: Jinja2Templates, 
             pass  # an empty city has a page too: it says which command comes next
         except UnknownNameError:
             code, chosen = 404, results.category(None) if results.categories else None
-        context = {**briefing(results, chosen), "bundle": assets.bundle, "version": __version__, "unknown": None}
+        caller: Caller = request.state.caller
+        told = briefing(results, chosen, with_plan=caller.role >= Role.PLANNER)
+        context = {**told, "caller": caller, "bundle": assets.bundle, "version": __version__, "unknown": None}
         context["unknown"] = str(category)[:80] if code == 404 else None
         page = templates.get_template("index.html").render(context)
         answer = respond(request, Payload.of(page.encode(), "text/html; charset=utf-8"))

@@ -4,9 +4,12 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from crimepatterns.config import Settings
 from crimepatterns.errors import ConfigError
+from crimepatterns.serving.request_log import log_as_json
+from crimepatterns.serving.security.opening import check_binding
 from crimepatterns.serving.web import create_app
 
 __all__ = ["serve"]
@@ -25,11 +28,14 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     Raises
     ------
     ConfigError
-        If the address is taken or not one of this machine.
+        If the address is taken, not one of this machine, or one that others reach while no access is set up.
     """
     host, port = settings.serving.host, settings.serving.port
+    check_binding(settings)
     _check_free(host, port)
     app = create_app(settings)
+    if settings.serving.request_log:
+        log_as_json(requests=True)
     if ready is not None:
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     uvicorn.run(
@@ -37,6 +43,9 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
         host=host,
         port=port,
         log_level="warning",
+        log_config=None if settings.serving.request_log else LOGGING_CONFIG,
+        access_log=False,
+        proxy_headers=False,  # security.proxy says whom to believe
         server_header=False,
         date_header=True,
         timeout_graceful_shutdown=5,

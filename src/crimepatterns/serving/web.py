@@ -2,7 +2,6 @@
 
 from fastapi import FastAPI
 from fastapi.templating import Jinja2Templates
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from crimepatterns.config import Settings, find_resource
 from crimepatterns.serving.assets import Assets
@@ -12,15 +11,16 @@ from crimepatterns.serving.headers import SecurityHeaders
 from crimepatterns.serving.metrics import CountRequests, ServerMetrics
 from crimepatterns.serving.metrics_of_results import ResultsCollector
 from crimepatterns.serving.names import chance_text, count_text, place_name
+from crimepatterns.serving.request_log import RequestLog
 from crimepatterns.serving.results import Results
 from crimepatterns.serving.routes_api import api_routes
 from crimepatterns.serving.routes_health import health_routes
 from crimepatterns.serving.routes_pages import page_routes
+from crimepatterns.serving.security.opening import guard
+from crimepatterns.serving.security.roles import WEB_ACCESS
 from crimepatterns.version import __version__
 
 __all__ = ["create_app"]
-
-_LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises
     ------
     ConfigError
-        If templates or static files are missing from the installation.
+        If templates or static files are missing from the installation, or the file of keys cannot be used.
     """
     results = Results(settings)
     metrics = ServerMetrics("web")
@@ -55,15 +55,15 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         openapi_url="/api/openapi.json",
     )
-    app.include_router(api_routes(results))
-    app.include_router(page_routes(results, templates, Assets(find_resource("deployment/app/static"))))
-    app.include_router(health_routes(results, metrics))
+    pages = page_routes(results, templates, Assets(find_resource("deployment/app/static")))
+    for router in (api_routes(results), health_routes(results, metrics), pages):
+        WEB_ACCESS.check(router.routes)
+        app.include_router(router)
     install_failure_handlers(app, root=str(settings.root.resolve()))
-    if settings.serving.host in _LOOPBACK:
-        # A page elsewhere must not reach a loopback server under a name of its own (DNS rebinding).
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK))
+    guard(app, settings, WEB_ACCESS)
     app.add_middleware(CountRequests, metrics=metrics)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders)
     return app
 

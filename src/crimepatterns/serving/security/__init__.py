@@ -1,0 +1,1 @@
+"""Who may see what: roles, keys, the gate in front of every route, and a start that is never open by accident."""

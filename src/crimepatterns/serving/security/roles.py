@@ -1,0 +1,104 @@
+"""Four roles, each may what the one before it may; and which role each address of a server needs."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any
+
+from starlette.routing import compile_path
+
+from crimepatterns.errors import ConfigError
+
+__all__ = ["WEB_ACCESS", "AccessTable", "Role", "role_named"]
+
+
+class Role(IntEnum):
+    """What a caller may do; a higher role may all that a lower one may."""
+
+    PUBLIC = 0
+    ANALYST = 1
+    PLANNER = 2
+    ADMINISTRATOR = 3
+
+    @property
+    def label(self) -> str:
+        """Its name in settings, keys and headers."""
+        return self.name.lower()
+
+
+def role_named(name: str) -> Role | None:
+    """Return the role of that name, or None."""
+    return next((role for role in Role if role.label == name), None)
+
+
+@dataclass(frozen=True)
+class AccessTable:
+    """Which role each route needs; an address that is no route needs an administrator.
+
+    Parameters
+    ----------
+    roles : mapping of str to Role
+        From a route's path, such as ``/api/forecast/{category}``.
+    """
+
+    roles: Mapping[str, Role]
+
+    def __post_init__(self) -> None:
+        fixed = {path: role for path, role in self.roles.items() if "{" not in path}
+        patterns = [(compile_path(path)[0], path, role) for path, role in self.roles.items() if "{" in path]
+        object.__setattr__(self, "_fixed", MappingProxyType(fixed))
+        object.__setattr__(self, "_patterns", tuple(patterns))
+
+    def needed(self, path: str) -> tuple[str | None, Role]:
+        """Return the route that a request's path leads to, None where there is none, and the role it needs."""
+        fixed: Mapping[str, Role] = self._fixed  # type: ignore[attr-defined]
+        if path in fixed:
+            return path, fixed[path]
+        patterns: tuple[tuple[re.Pattern[str], str, Role], ...] = self._patterns  # type: ignore[attr-defined]
+        found = next(((route, role) for pattern, route, role in patterns if pattern.match(path)), None)
+        return found or (None, Role.ADMINISTRATOR)
+
+    def check(self, routes: Iterable[Any]) -> None:
+        """Refuse routes that nobody has decided about.
+
+        Raises
+        ------
+        ConfigError
+            If a route has no role here.
+        """
+        bare = sorted({route.path for route in routes} - set(self.roles))
+        if bare:
+            raise ConfigError(f"Routes without a role: {bare}. Each needs a line in the server's access table.")
+
+
+WEB_ACCESS = AccessTable(
+    {
+        "/health": Role.PUBLIC,
+        "/ready": Role.PUBLIC,
+        "/favicon.ico": Role.PUBLIC,
+        "/static/{name:path}": Role.PUBLIC,
+        "/api/openapi.json": Role.PUBLIC,
+        "/api/cities": Role.PUBLIC,
+        "/api/areas": Role.PUBLIC,
+        "/api/scoreboard": Role.PUBLIC,
+        "/": Role.ANALYST,
+        "/metrics": Role.ANALYST,
+        "/api/status": Role.ANALYST,
+        "/api/categories": Role.ANALYST,
+        "/api/cleaning": Role.ANALYST,
+        "/api/grids/{digest}": Role.ANALYST,
+        "/api/layers/{category}/{layer}": Role.ANALYST,
+        "/api/forecast/{category}": Role.ANALYST,
+        "/api/charts/trend": Role.ANALYST,
+        "/api/charts/rhythm": Role.ANALYST,
+        "/reports/cleaning": Role.ANALYST,
+        "/reports/honesty/": Role.ANALYST,
+        "/reports/honesty/{picture}": Role.ANALYST,
+        "/api/plan": Role.PLANNER,
+        "/reports/plan": Role.PLANNER,
+        "/reports/plan.csv": Role.PLANNER,
+    }
+)
+"""The web server's routes. How well the models do is everybody's business; where patrols will be is the planner's."""
