@@ -15,6 +15,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 SLOW_FILES = (
+    "integration/test_backup.py",
     "integration/test_card_commands.py",
     "integration/test_context.py",
     "integration/test_context_real.py",

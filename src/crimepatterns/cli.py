@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from crimepatterns.cli_backup import backup, restore, verify
 from crimepatterns.cli_cards import cards_app
 from crimepatterns.cli_care import forget
 from crimepatterns.cli_explain import explain
@@ -58,6 +59,9 @@ app.add_typer(cards_app, name="cards")
 app.command(epilog="Example: crimepatterns forget HX123456 --config config/cities/chicago.yaml")(forget)
 app.add_typer(keys_app, name="keys")
 app.command(epilog="Example: crimepatterns explain --category theft --cell s12_34")(explain)
+app.command(epilog="Example: crimepatterns backup /backup/chicago.tar --config config/cities/chicago.yaml")(backup)
+app.command(epilog="Example: crimepatterns restore /backup/chicago.tar --config config/cities/chicago.yaml")(restore)
+app.command(epilog="Example: crimepatterns verify /backup/chicago.tar")(verify)
 
 
 def main() -> None:

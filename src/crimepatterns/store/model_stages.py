@@ -27,6 +27,7 @@ __all__ = [
     "prune",
     "read_changes",
     "read_stages",
+    "remember",
     "roll_back",
 ]
 
@@ -106,21 +107,11 @@ def read_changes(home: Path) -> list[StageChange]:
         If a line was altered, lines are missing, or the log is older than one that was there before.
     """
     path = home / _LOG
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    changes: list[StageChange] = []
-    before = _NOTHING
-    for number, line in enumerate(lines, start=1):
-        change = _parsed(line, path)
-        if change.number != number or change.before != before:
-            raise UntrustedModelError(
-                f"{path}, line {number} does not follow the one before: restore it from a backup."
-            )
-        changes.append(change)
-        before = sha256_bytes(line.encode())
+    changes = _chained(path)
     seen = _seen(home.parent).get(home.name, {"number": 0, "line": _NOTHING})
     highest = int(seen["number"])
     # A log that is longer by a line was written by a process that died before it could say so.
-    if highest and len(changes) >= highest and sha256_bytes(lines[highest - 1].encode()) != seen["line"]:
+    if highest and len(changes) >= highest and _digest(changes[highest - 1]) != seen["line"]:
         raise UntrustedModelError(f"{path}, line {highest} was altered: restore it from a backup.")
     if len(changes) < highest:
         raise UntrustedModelError(
@@ -209,21 +200,56 @@ def prune(home: Path, *, keep: int) -> list[str]:
     return free[: max(0, len(free) - keep)]
 
 
+def remember(home: Path) -> None:
+    """Hold to the log that lies there now, after a backup was put back on purpose.
+
+    Raises
+    ------
+    UntrustedModelError
+        If its lines do not follow one another.
+    """
+    changes = _chained(home / _LOG)
+    seen = {name: last for name, last in _seen(home.parent).items() if name != home.name}
+    if changes:
+        seen[home.name] = {"number": len(changes), "line": _digest(changes[-1])}
+    write_json(home.parent / _SEEN, seen)
+
+
 # -- the log ---------------------------------------------------------------------------------------------------------
 
 
 def _append(home: Path, action: Action, staged: Sequence[str | None], reason: str) -> ModelStages:
     """Write the log anew with one more line, whole or not at all, then the number that it reached."""
     changes = read_changes(home)
-    before = sha256_bytes(changes[-1].line().encode()) if changes else _NOTHING
+    before = _digest(changes[-1]) if changes else _NOTHING
     candidate, champion, previous = staged
     manifests = {version: _manifest_digest(home, version) for version in staged if version and _is_there(home, version)}
     at = datetime.now(UTC).isoformat(timespec="seconds")
     change = StageChange(len(changes) + 1, at, action, candidate, champion, previous, reason, manifests, before)
     write_text(home / _LOG, "".join(f"{one.line()}\n" for one in (*changes, change)))
-    last = {"number": change.number, "line": sha256_bytes(change.line().encode())}
+    last = {"number": change.number, "line": _digest(change)}
     write_json(home.parent / _SEEN, {**_seen(home.parent), home.name: last})
     return ModelStages(candidate, champion, previous, change.number, manifests)
+
+
+def _chained(path: Path) -> list[StageChange]:
+    """Read a log whose every line seals the one before; whether it is the newest is not asked."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    changes: list[StageChange] = []
+    before = _NOTHING
+    for number, line in enumerate(lines, start=1):
+        change = _parsed(line, path)
+        if change.number != number or change.before != before:
+            raise UntrustedModelError(
+                f"{path}, line {number} does not follow the one before: restore it from a backup."
+            )
+        changes.append(change)
+        before = sha256_bytes(line.encode())
+    return changes
+
+
+def _digest(change: StageChange) -> str:
+    return sha256_bytes(change.line().encode())
 
 
 def _parsed(line: str, path: Path) -> StageChange:
