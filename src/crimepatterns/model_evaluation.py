@@ -22,6 +22,7 @@ from crimepatterns.evaluation.champion import Champion, choose_champion
 from crimepatterns.evaluation.interval_scores import coverage_by_model
 from crimepatterns.evaluation.scoreboard import assemble_scorecard, best_baselines, curves
 from crimepatterns.evaluation.selection import Budget
+from crimepatterns.forecast_outputs.shift_trial import shift_sentences, try_shifts
 from crimepatterns.forecasts.registry import BASELINES, CLASSIFIERS, OPTIONS, make_forecaster
 from crimepatterns.interval_history import audit_columns, past_intervals
 from crimepatterns.reports.scoreboard import scoreboard_html, scoreboard_text, verdict_sentences
@@ -69,6 +70,7 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
     champions = {name: champion.model for name, champion in chosen.champions.items()}
     intervals = past_intervals(city, results, champions, forecasters, progress)
     coverage = coverage_by_model(intervals.unions, audit=audit_columns(city))
+    shifts = try_shifts(city, results, champions)
     progress("Assembling the scoreboard", 0, 1)
     scorecard = assemble_scorecard(
         results,
@@ -89,6 +91,7 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
             "shortened": shortened,
             "champions": champions,
             "reasons": {name: champion.reason for name, champion in chosen.champions.items()},
+            "shifts": shift_sentences(shifts),
             "version": __version__,
         },
     )
@@ -102,6 +105,7 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
             "backtest": _backtest_table(results),
             "unions": intervals.unions,
             "coverage": coverage,
+            "shifts": shifts,
         },
         documents={"champions": champions, "choices": chosen.to_json(), "intervals": intervals.to_json()},
         pages={"scoreboard.txt": scoreboard_text(scorecard), "scoreboard.html": scoreboard_html(scorecard)},
@@ -268,6 +272,7 @@ def _summary(city: City, scorecard: Scorecard, folder: Path, openings: int | Non
         "primary": _primary_scores(scorecard),
         "verdicts": verdict_sentences(scorecard),
         "notes": [scorecard.notes[key] for key in ("as_of", "claims", "shortened") if scorecard.notes[key]],
+        "shifts": scorecard.notes["shifts"],
         **({} if openings is None else {"openings": openings}),
         "outputs": [str(path.relative_to(root)) for path in outputs],
     }

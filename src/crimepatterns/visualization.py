@@ -58,6 +58,7 @@ _KINDS = (
     "hours",
     "seasons",
     "forecast",
+    "shift_forecast",
     "scoreboard",
     "curve",
     "calibration",
@@ -144,6 +145,8 @@ class _Gallery:
         for category in self.city.targets:
             name = slug(category)
             yield f"forecast_{name}", partial(self._forecast_map, name)
+            if (self.city.layout.forecasts / "shifts" / f"{name}.parquet").exists():
+                yield f"shift_forecast_{name}", partial(self._shift_calendar, name)
             yield f"scoreboard_{name}", partial(self._scoreboard, category)
             yield f"curve_{name}", partial(self._curve, category)
             yield f"calibration_{name}", partial(self._calibration, category)
@@ -256,6 +259,10 @@ class _Gallery:
             raise MissingInputError("there is no forecast yet: run `crimepatterns forecast` first.")
         forecast, _ = read_forecast(path, self.city.area)
         return static.forecast_map(forecast, run_date=self.run_date)
+
+    def _shift_calendar(self, name: str) -> Figure:
+        made, _ = read_forecast(self.city.layout.forecasts / "shifts" / f"{name}.parquet", self.city.area)
+        return static.shift_calendar(made, run_date=self.run_date)
 
     def _scoreboard(self, category: str) -> Figure:
         return static.scoreboard(

@@ -17,9 +17,11 @@ from crimepatterns.patterns.shifts import ShiftCalendar
 from crimepatterns.quality.flags import without_doubted_hours
 from crimepatterns.store.layers import write_forecast
 
-__all__ = ["hour_profile", "summary_of_shifts", "write_shifts"]
+__all__ = ["PLACES", "hour_profile", "summary_of_shifts", "write_shifts"]
 
-_PLACES = 20
+PLACES = 20
+"""So many places are looked at in every shift."""
+
 _TOP = 5
 
 
@@ -94,7 +96,7 @@ def summary_of_shifts(made: Forecast) -> dict[str, Any]:
     names, mean = list(map(str, made.parameters["shifts"])), made.mean  # type: ignore[call-overload]
     totals = mean.sum(axis=0)
     busiest = int(np.argmax(totals))
-    places = min(_PLACES, len(made.grid))
+    places = min(PLACES, len(made.grid))
     # Equal cells are told apart by their id, so that the list never changes by chance.
     cell, shift = np.divmod(np.arange(mean.size), mean.shape[1])
     leading = np.argsort(-mean.ravel(), kind="stable")[: _TOP * 20]

@@ -87,8 +87,8 @@ class HourProfile:
             "share_telling_hour": round(spans.share_telling, 4),
             "spans": "re-shared" if refined else "even",
             "rounds": found.rounds,
-            "strength_district": levels.district.strength,
-            "strength_cell": levels.cell.strength,
+            "strength_district": _told(levels.district.strength),
+            "strength_cell": _told(levels.cell.strength),
             "smoothing_h": levels.city.smoothing_h,
         }
         return FittedHourProfile(history.target, history.cutoff, found.profiles, found.slot, MappingProxyType(facts))
@@ -97,9 +97,11 @@ class HourProfile:
         """Learn from the first three quarters what foretells the last one."""
         begun = max(1, round((1 - _HELD_OUT) * len(table)))
         trial = Trial(HourSpans.of(table.iloc[:begun]), HourSpans.of(table.iloc[begun:]), places, begun)
-        ways = (False, True) if self.refined is None else (self.refined,)
+        ways = (self.refined,) if self.refined is not None else (False, True) if trial.has_spans else (False,)
         found = {way: trial.choose_levels(refined=way, by_place=self.by_place) for way in ways}
-        refined = self.refined if self.refined is not None else trial.gains_by_re_sharing(found[False], found[True])
+        if len(found) == 1:
+            return ways[0], found[ways[0]]
+        refined = trial.gains_by_re_sharing(found[False], found[True])
         return refined, found[refined]
 
 
@@ -124,7 +126,7 @@ class FittedHourProfile:
     trained_until: pd.Timestamp
     profiles: NDArray[np.float64] = field(repr=False)
     slot: NDArray[np.int64] = field(repr=False)
-    facts: MappingProxyType[str, float | int | str]
+    facts: MappingProxyType[str, float | int | str | None]
 
     @property
     def city(self) -> NDArray[np.float64]:
@@ -140,6 +142,11 @@ class FittedHourProfile:
         if hour.size and not 0 <= int(hour.min()) <= int(hour.max()) < HOURS_OF_WEEK:
             raise ForecastError(f"Hours of the week lie from 0 to 167, got {int(hour.min())} to {int(hour.max())}.")
         return np.asarray(self.profiles[self.slot[cell], hour])
+
+
+def _told(strength: float) -> float | None:
+    """Give a strength to a file; None where the place is not bent at all."""
+    return float(strength) if np.isfinite(strength) else None
 
 
 def _districts(grid: Grid) -> NDArray[np.int64]:

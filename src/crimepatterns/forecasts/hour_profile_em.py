@@ -139,6 +139,11 @@ class Trial:
     places: Places
     begun: int
 
+    @property
+    def has_spans(self) -> bool:
+        """Whether any earlier incident lies in more than one hour."""
+        return bool((self.earlier.share < 1).any())
+
     def choose_levels(self, *, refined: bool, by_place: bool = True) -> Levels:
         """Choose the smoothing of the city and the strengths of the bending by the likelihood of the later incidents.
 
@@ -174,7 +179,7 @@ class Trial:
         Spans themselves cannot judge it: whoever re-shares them makes them likelier, true or not.
         """
         moments = self.later.row[self.later.share == 1]
-        if len(moments) < _FEWEST_MOMENTS or self.earlier.share.min() == 1:
+        if len(moments) < _FEWEST_MOMENTS:
             return False
         after, before = self._log_chance(refined, refined=True), self._log_chance(even, refined=False)
         return _is_gain(after[moments] - before[moments])

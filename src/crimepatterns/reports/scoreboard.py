@@ -145,6 +145,8 @@ def _statements(scorecard: Scorecard) -> list[str]:
     if isinstance(champions, dict):
         statements += [f"Champion for {name}: {model}." for name, model in champions.items()]
     statements += _gate_statements(notes)
+    shifts = notes.get("shifts")
+    statements += [f"By shift, {one}" for one in shifts] if isinstance(shifts, list) else []
     refused = notes.get("not_scored")
     if isinstance(refused, dict):
         for name, models in refused.items():

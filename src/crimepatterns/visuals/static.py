@@ -8,6 +8,7 @@ from crimepatterns.visuals.static_context import covariate_map
 from crimepatterns.visuals.static_maps import forecast_map, hot_spot_map, significance_map
 from crimepatterns.visuals.static_patterns import chains_map, change_map, kinds_map, repeat_table
 from crimepatterns.visuals.static_relative import alike_map, density_ratio_map, rates_map
+from crimepatterns.visuals.static_rhythm import rhythm_before_and_after, shift_calendar
 from crimepatterns.visuals.static_scan import scan_map
 from crimepatterns.visuals.static_scores import calibration_plot, hit_rate_curve, scoreboard
 from crimepatterns.visuals.static_season import season_trend_chart, shift_table
@@ -35,10 +36,12 @@ __all__ = [
     "kinds_map",
     "rates_map",
     "repeat_table",
+    "rhythm_before_and_after",
     "scan_map",
     "scoreboard",
     "season_trend_chart",
     "seasonality",
+    "shift_calendar",
     "shift_table",
     "significance_map",
     "street_density_map",

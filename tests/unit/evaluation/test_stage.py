@@ -65,6 +65,23 @@ def test_select_writes_a_scorecard_with_truth_and_champions(settings, selected):
     json.dumps(selected)
 
 
+def test_shifts_are_scored_beside_rhythms_that_cost_nothing(settings, selected):
+    folder = settings.root / "results" / "default" / "evaluation" / "select"
+    scores = read_extra(folder, "shifts")
+    assert set(scores["contender"]) == {"even hours", "city's hours", "cell's own hours", "rhythm by place"}
+    assert scores["cutoff"].nunique() == 13
+    card = read_scorecard(folder)
+    per_origin = scores.loc[scores["contender"] == "even hours"].set_index("cutoff")
+    assert (per_origin["gain"].abs() < 1e-6).all()
+    assert (per_origin["sure"] + per_origin["unsure"] == per_origin["incidents"]).all()
+    pooled = scores.groupby("contender")[["gain", "timed"]].sum()
+    gain = pooled["gain"] / pooled["timed"]
+    assert gain["rhythm by place"] > gain["city's hours"] - 0.01 > gain["cell's own hours"]
+    assert selected["shifts"] == card.notes["shifts"]
+    assert "theft: in log, hours of later incidents are" in selected["shifts"][0]
+    assert "By shift, theft:" in (folder / "scoreboard.txt").read_text()
+
+
 def test_intervals_of_areas_are_learned_before_the_span_and_judged_on_it(settings, selected):
     folder = settings.root / "results" / "default" / "evaluation" / "select"
     card = read_scorecard(folder)
