@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from crimepatterns import cli_maps as maps
 from crimepatterns.cli_backup import backup, restore, verify
 from crimepatterns.cli_cards import cards_app
 from crimepatterns.cli_care import forget
 from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_keys import keys_app
-from crimepatterns.cli_maps import Before, Field, From, MapFile, Of, Truth, Until, score_map_file
 from crimepatterns.cli_models import model_app
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
 from crimepatterns.cli_replay import replay as replay_manifest
@@ -58,6 +58,7 @@ app.add_typer(feeds_app, name="feeds")
 app.add_typer(cards_app, name="cards")
 app.command(epilog="Example: crimepatterns forget HX123456 --config config/cities/chicago.yaml")(forget)
 app.add_typer(keys_app, name="keys")
+app.command(epilog="Example: crimepatterns grid --category theft")(maps.grid)
 app.command(epilog="Example: crimepatterns explain --category theft --cell s12_34")(explain)
 app.command(epilog="Example: crimepatterns backup /backup/chicago.tar --config config/cities/chicago.yaml")(backup)
 app.command(epilog="Example: crimepatterns restore /backup/chicago.tar --config config/cities/chicago.yaml")(restore)
@@ -170,18 +171,18 @@ def evaluate(
     report: Annotated[
         bool, typer.Option("--report", help="Open the judge span, once per release; the opening is logged.")
     ] = False,
-    truth: Truth = None,
-    forecast: MapFile = None,
-    category: Of = None,
-    field: Field = None,
-    before: Before = None,
-    start: From = None,
-    until: Until = None,
+    truth: maps.Truth = None,
+    forecast: maps.MapFile = None,
+    category: maps.Of = None,
+    field: maps.Field = None,
+    before: maps.Before = None,
+    start: maps.From = None,
+    until: maps.Until = None,
 ) -> None:
     """Replay past weeks and score every model beside the baselines; or score one map by --truth."""
     if truth is not None:
         settings = settings_of(config, change)
-        score_map_file(settings, truth, forecast=forecast, category=category, field=field, before=before,
+        maps.score_map_file(settings, truth, forecast=forecast, category=category, field=field, before=before,
                        days=(start, until), as_json=as_json)  # fmt: skip
         return
     _stage("judge" if report else "evaluate", config, change, as_json=as_json, force=force)
@@ -203,8 +204,12 @@ def forecast(
         Path | None,
         typer.Option("--replay", metavar="MANIFEST", help="Make the forecast of this manifest again and compare it."),
     ] = None,
+    rules: maps.Rules = None,
 ) -> None:
     """Forecast the next period by every model, and its shifts by the chosen one."""
+    if rules is not None:
+        maps.draw_challenge_maps(settings_of(config, change), as_of=as_of, as_json=as_json)
+        return
     if replay is not None:
         replay_manifest(settings_of(config, change), replay, as_of=as_of, as_json=as_json)
         return

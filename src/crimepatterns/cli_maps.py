@@ -1,16 +1,21 @@
-"""Commands about single maps: scoring any map against any incidents."""
+"""Commands about grids and single maps: choosing cells, maps for a challenge, scoring any map."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crimepatterns.console import print_json, say
+from crimepatterns.cli_options import AsJson, Change, Config, settings_of
+from crimepatterns.console import print_json, reporting, say
 
 if TYPE_CHECKING:
     from crimepatterns.config import Settings
 
-__all__ = ["Before", "Field", "From", "MapFile", "Of", "Truth", "Until", "score_map_file"]
+__all__ = [
+    "Before", "Field", "From", "MapFile", "Of", "Rules", "Truth", "Until",
+    "draw_challenge_maps", "grid", "score_map_file",
+]  # fmt: skip
 
 Truth = Annotated[
     Path | None,
@@ -29,6 +34,37 @@ Before = Annotated[
 ]
 From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="With --truth: only from this day on.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="DAY", help="With --truth: only before this day.")]
+
+Rules = Annotated[
+    Literal["nij"] | None,
+    typer.Option("--rules", help="Maps under the rules of a challenge instead, for every horizon, as GeoPackages."),
+]
+
+
+def grid(
+    config: Config = None,
+    change: Change = None,
+    as_json: AsJson = False,
+    category: Annotated[
+        list[str] | None, typer.Option("--category", help="Only this category; may be repeated.")
+    ] = None,
+) -> None:
+    """Choose cell size, turn and shift by what they caught on past days, and say by how much that pays."""
+    from crimepatterns.choosing_grid import choose_grid
+
+    settings = settings_of(config, change)
+    with reporting(quiet=as_json) as progress:
+        chosen = choose_grid(settings, categories=tuple(category or ()), progress=progress)
+    _print(settings, chosen, as_json=as_json)
+
+
+def draw_challenge_maps(settings: "Settings", *, as_of: str | None, as_json: bool) -> None:
+    """Draw valid maps of a challenge and print what was chosen."""
+    from crimepatterns.challenge import draw_maps
+
+    with reporting(quiet=as_json) as progress:
+        drawn = draw_maps(settings, as_of=as_of, progress=progress)
+    _print(settings, drawn, as_json=as_json)
 
 
 def score_map_file(
@@ -55,7 +91,11 @@ def score_map_file(
         start=days[0],
         until=days[1],
     )
+    _print(settings, {"truth": str(truth), **scored}, as_json=as_json)
+
+
+def _print(settings: "Settings", facts: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json({"truth": str(truth), **scored})
+        print_json({"city": settings.city, **facts})
     else:
-        say("\n".join(scored["sentences"]))
+        say("\n".join([*facts["sentences"], *(f"  {name}" for name in facts.get("outputs", ()))]))

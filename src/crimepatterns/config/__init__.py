@@ -14,6 +14,7 @@ from crimepatterns.config.data import (
 )
 from crimepatterns.config.execution import ExecutionSettings, TlsSettings, open_executor
 from crimepatterns.config.feed import FeedSettings
+from crimepatterns.config.grid_choice import GridChoiceSettings
 from crimepatterns.config.loading import Settings, build_settings, find_resource, load_settings, settings_digest
 from crimepatterns.config.security import ProxySettings, SecuritySettings
 from crimepatterns.config.work import (
@@ -34,6 +35,7 @@ __all__ = [
     "ExecutionSettings",
     "FeedSettings",
     "ForecastSettings",
+    "GridChoiceSettings",
     "GridSettings",
     "PatternSettings",
     "PlanSettings",

@@ -19,6 +19,7 @@ from crimepatterns.config.data import (
 )
 from crimepatterns.config.execution import ExecutionSettings
 from crimepatterns.config.feed import check_feed
+from crimepatterns.config.grid_choice import GridChoiceSettings
 from crimepatterns.config.presets import with_feed_ids, with_preset
 from crimepatterns.config.security import SecuritySettings
 from crimepatterns.config.values import Model, PositiveInt
@@ -52,6 +53,7 @@ class Settings(Model):
     study_area: StudyAreaSettings = StudyAreaSettings()
     taxonomy: TaxonomySettings = TaxonomySettings()
     grid: GridSettings = GridSettings()
+    grid_choice: GridChoiceSettings = GridChoiceSettings()
     quality: QualitySettings = QualitySettings()
     patterns: PatternSettings = PatternSettings()
     forecast: ForecastSettings = ForecastSettings()

@@ -113,6 +113,16 @@ class Layout:
         return self.results / "plan"
 
     @property
+    def grid_choice(self) -> Path:
+        """The chosen grid, ``choice.json``, and all that was tried, ``tried.csv``."""
+        return self.results / "grid_choice"
+
+    @property
+    def challenge(self) -> Path:
+        """Maps under the rules of a challenge: ``<rules>/<category>_<horizon>_<area>.gpkg``."""
+        return self.results / "challenge"
+
+    @property
     def quality(self) -> Path:
         """The data honesty report: ``honesty.json`` with its flags, ``honesty.html`` and its pictures."""
         return self.results / "quality"
