@@ -19,7 +19,8 @@ from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.protocols import ExplainingForecaster, FittedForecaster, Progress, silent
 from crimepatterns.errors import ConfigError, MissingInputError, ModelError
-from crimepatterns.forecast_outputs.shifts import write_shifts
+from crimepatterns.forecast_outputs.harm import HARM, harm_of
+from crimepatterns.forecast_outputs.shifts import shifts_of
 from crimepatterns.forecast_run.inputs import FORECAST_SETTINGS, code_in_use, inputs_of
 from crimepatterns.forecast_run.manifest import ForecastManifest, digests_of, keep_manifest
 from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
@@ -50,7 +51,8 @@ def forecast(
 
     ``<category>/<model>.parquet`` holds each model, ``<category>.parquet`` the champion: the model of
     ``forecast.champion``, else the one that evaluation chose, else ``count_eb``. ``shifts/<category>.parquet`` shares
-    the champion's forecast out over the shifts of ``forecast.shifts``.
+    the champion's forecast out over the shifts of ``forecast.shifts``, and ``harm.parquet`` adds the champions up by
+    the weights of ``taxonomy.harm``.
 
     Parameters
     ----------
@@ -69,7 +71,8 @@ def forecast(
     dict
         ``cutoff``, ``period``, ``champions``, ``context_gaps`` (share of cells of which a column of the context knows
         nothing), ``note`` (on last weeks that are not complete), ``categories`` (expected total, places, shifts,
-        fallbacks), ``manifest`` (what `crimepatterns forecast --replay` needs) and ``outputs``.
+        fallbacks), ``harm`` (None without ``taxonomy.harm``), ``manifest`` (for `crimepatterns forecast --replay`) and
+        ``outputs``.
 
     Raises
     ------
@@ -84,6 +87,7 @@ def forecast(
     pairs = [(category, model) for category in work.targets for model in work.models(category)]
     categories: dict[str, Any] = {}
     home = into or work.city.layout.forecasts
+    served: list[Forecast] = []
     with replacing_folder(home) as folder:
         for step, (category, model) in enumerate(pairs):
             progress(f"Forecasting {category} by {model}", step, len(pairs))
@@ -91,14 +95,14 @@ def forecast(
             write_forecast(folder / slug(category) / f"{model}.parquet", made, facts, why)
             if model == work.champion(category):
                 write_forecast(folder / f"{slug(category)}.parquet", made, {**facts, "champion": True}, why)
-                categories.setdefault(category, {}).update(_summary(made))
-                if work.city.settings.forecast.shifts:
-                    path = folder / "shifts" / f"{slug(category)}.parquet"
-                    told = write_shifts(work.city, work.history(category), made, path, facts)
-                    categories[category]["shifts"] = told
+                categories.setdefault(category, {}).update(
+                    _summary(made), **shifts_of(work.city, work.history(category), made, folder, facts)
+                )
+                served.append(made)
             if "fallback" in made.parameters:
                 fallbacks = categories.setdefault(category, {}).setdefault("fallbacks", {})
                 fallbacks[model] = made.parameters["fallback"]
+        harm = harm_of(work.city, work.cutoff, served, folder, work.facts)
         names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
         manifest = keep_manifest(work.city.layout, folder, work.manifest(digests_of(folder))) if again is None else None
     progress("Forecasting", len(pairs), len(pairs))
@@ -109,6 +113,7 @@ def forecast(
         "context_gaps": work.context_gaps,
         "note": work.city.flags.note("recent_weeks_incomplete"),
         "categories": categories,
+        "harm": harm,
         "manifest": None if manifest is None else str(manifest.relative_to(settings.root)),
         "outputs": [str((home / name).relative_to(settings.root)) for name in names],
     }
@@ -136,10 +141,10 @@ def explain(settings: Settings, *, category: str, cells: Sequence[str] = ()) -> 
     """
     folder = City(settings).layout.forecasts
     champion = folder / f"{slug(category)}.parquet"
-    known = sorted(path.stem for path in folder.glob("*.parquet"))
+    known = sorted(path.stem for path in folder.glob("*.parquet") if path.stem != HARM)
     if not known:
         raise MissingInputError("There is no forecast to explain yet: run `crimepatterns forecast` first.")
-    if not champion.exists():
+    if champion.stem not in known:
         raise ConfigError(f"No forecast of {category!r}, there are {known}: see forecast.categories.")
     for path in (champion, *sorted((folder / slug(category)).glob("*.parquet"))):
         found = cells_explained(*read_layer(path), cells, most=_TOP_CELLS)

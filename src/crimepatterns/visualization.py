@@ -59,6 +59,7 @@ _KINDS = (
     "seasons",
     "forecast",
     "shift_forecast",
+    "harm",
     "scoreboard",
     "curve",
     "calibration",
@@ -142,6 +143,8 @@ class _Gallery:
             yield f"seasons_{name}", partial(self._seasons, category)
         if (self.city.layout.patterns / _ALL / "cards.json").exists():
             yield "cards", self._cards
+        if (self.city.layout.forecasts / "harm.parquet").exists():
+            yield "harm", self._harm
         for category in self.city.targets:
             name = slug(category)
             yield f"forecast_{name}", partial(self._forecast_map, name)
@@ -259,6 +262,10 @@ class _Gallery:
             raise MissingInputError("there is no forecast yet: run `crimepatterns forecast` first.")
         forecast, _ = read_forecast(path, self.city.area)
         return static.forecast_map(forecast, run_date=self.run_date)
+
+    def _harm(self) -> Figure:
+        surface, facts = read_surface(self.city.layout.forecasts / "harm.parquet", self.city.area)
+        return static.harm_map(surface, facts=facts, run_date=self.run_date)
 
     def _shift_calendar(self, name: str) -> Figure:
         made, _ = read_forecast(self.city.layout.forecasts / "shifts" / f"{name}.parquet", self.city.area)

@@ -16,13 +16,28 @@ from crimepatterns.forecasts.shift_forecast import by_shift
 from crimepatterns.patterns.shifts import ShiftCalendar
 from crimepatterns.quality.flags import without_doubted_hours
 from crimepatterns.store.layers import write_forecast
+from crimepatterns.store.layout import slug
 
-__all__ = ["PLACES", "hour_profile", "summary_of_shifts", "write_shifts"]
+__all__ = ["PLACES", "hour_profile", "shifts_of", "summary_of_shifts", "write_shifts"]
 
 PLACES = 20
 """So many places are looked at in every shift."""
 
 _TOP = 5
+
+
+def shifts_of(
+    city: City, history: History, champion: Forecast, folder: Path, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the champion's forecast by shift into a folder, and tell it under ``shifts``; nothing where none are asked.
+
+    See `write_shifts` for the others.
+    """
+    if not city.settings.forecast.shifts:
+        return {}
+    return {
+        "shifts": write_shifts(city, history, champion, folder / "shifts" / f"{slug(champion.category)}.parquet", facts)
+    }
 
 
 def write_shifts(

@@ -54,6 +54,7 @@ def inputs_of(city: City, cutoff: pd.Timestamp, models: Mapping[str, str]) -> di
         **({} if city.settings.grid.polygons is None else {"grid": _grid_digest(city.grid)}),
         "context": _ABSENT if known is None else known.digest,
         **_doubted_hours(city),
+        **_harm(city),
         **{f"model {name}": _model_digest(city, name, version) for name, version in models.items() if version},
     }
 
@@ -89,6 +90,14 @@ def _doubted_hours(city: City) -> dict[str, str]:
     rules = city.flags.rules(("midnight_spike", "noon_spike")) if "hours_unreliable" in city.flags else []
     told = json.dumps(rules, sort_keys=True, default=str)
     return {"doubted hours": hashlib.sha256(told.encode()).hexdigest()[:16]} if rules else {}
+
+
+def _harm(city: City) -> dict[str, str]:
+    """Digest the harm weights: a table of the user's own can change under its name."""
+    if city.harm is None:
+        return {}
+    told = json.dumps([dict(city.harm.by_category), dict(city.harm.by_offence), city.harm.unit], sort_keys=True)
+    return {"harm weights": hashlib.sha256(told.encode()).hexdigest()[:16]}
 
 
 def _area_digest(area: StudyArea) -> str:

@@ -70,7 +70,8 @@ def _forecast(summary: Mapping[str, Any]) -> str:
     told = sorted(summary["categories"].items())
     expected = ", ".join(f"{category} {facts['expected']:.0f}" for category, facts in told)
     shifts = _shifts(summary["categories"])
-    return f"{start} to {end}, expected: {expected}.{shifts}{_instead(summary)}"
+    harm = f" {summary['harm']['sentence']}" if summary.get("harm") else ""
+    return f"{start} to {end}, expected: {expected}.{shifts}{harm}{_instead(summary)}"
 
 
 def _instead(summary: Mapping[str, Any]) -> str:

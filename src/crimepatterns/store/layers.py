@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.explanation import Explanation
@@ -137,9 +138,17 @@ def export_layer(path: Path, form: Literal["geojson", "gpkg", "csv"]) -> Path | 
     return target
 
 
-def write_surface(path: Path, surface: Surface, facts: Mapping[str, Any] | None = None) -> None:
-    """Write a surface with its grid, null hypothesis and parameters; `facts` adds run id, as-of date and so on."""
-    layer = _with_lattice(surface.to_geodataframe(), surface.grid)
+def write_surface(
+    path: Path,
+    surface: Surface,
+    facts: Mapping[str, Any] | None = None,
+    columns: Mapping[str, NDArray[np.float64]] | None = None,
+) -> None:
+    """Write a surface with its grid, null hypothesis and parameters; `facts` adds run id, as-of date and so on.
+
+    Further `columns`, shape (n_cells,) each, stand beside its values, such as the parts that add up to them.
+    """
+    layer = _with_lattice(surface.to_geodataframe(), surface.grid).assign(**(columns or {}))
     own = {
         "kind": "surface",
         "method": surface.method,

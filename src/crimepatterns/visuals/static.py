@@ -5,7 +5,7 @@ from crimepatterns.visuals.static_cards import card_sheet
 from crimepatterns.visuals.static_clusters import cluster_map
 from crimepatterns.visuals.static_concentration import concentration_curve, j_curve
 from crimepatterns.visuals.static_context import covariate_map
-from crimepatterns.visuals.static_maps import forecast_map, hot_spot_map, significance_map
+from crimepatterns.visuals.static_maps import forecast_map, harm_map, hot_spot_map, significance_map
 from crimepatterns.visuals.static_patterns import chains_map, change_map, kinds_map, repeat_table
 from crimepatterns.visuals.static_relative import alike_map, density_ratio_map, rates_map
 from crimepatterns.visuals.static_rhythm import rhythm_before_and_after, shift_calendar
@@ -27,6 +27,7 @@ __all__ = [
     "covariate_map",
     "density_ratio_map",
     "forecast_map",
+    "harm_map",
     "hit_rate_curve",
     "hot_spot_map",
     "hot_streets_map",

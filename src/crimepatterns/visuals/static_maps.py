@@ -1,5 +1,8 @@
 """Maps: density, significant hot spots, and expected incidents."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm, ListedColormap, PowerNorm
@@ -15,7 +18,7 @@ from crimepatterns.visuals.map_sheet import MapSheet, draw_cells, map_sheet
 from crimepatterns.visuals.names import category_label, model_label, run_note
 from crimepatterns.visuals.palette import HOT, LAND, SEQUENTIAL, figure_style
 
-__all__ = ["forecast_map", "hot_spot_map", "significance_map"]
+__all__ = ["forecast_map", "harm_map", "hot_spot_map", "significance_map"]
 
 _RAMP_QUANTILE = 0.992
 
@@ -122,6 +125,33 @@ def forecast_map(forecast: Forecast, *, period: int = 0, run_date: str = "") -> 
             ),
         )
         _quantity(sheet, forecast.grid, expected, heading=["Expected", "incidents"], unit=f"per cell in {days} days")
+    return sheet.figure
+
+
+def harm_map(surface: Surface, *, facts: Mapping[str, Any], run_date: str = "") -> Figure:
+    """Show where the forecasts of all categories together expect harm.
+
+    Parameters
+    ----------
+    surface : Surface
+        As ``harm.parquet`` of the forecasts holds it.
+    facts : mapping
+        Of that file: its window.
+    run_date : str
+    """
+    parameters: Mapping[str, Any] = surface.parameters
+    told = sorted(parameters["categories"].items(), key=lambda one: -one[1]["expected_harm"])
+    total, span = float(surface.values.sum()), f"{str(facts['start'])[:10]} to {str(facts['end'])[:10]}"
+    shares = ", ".join(f"{name} {100 * one['expected_harm'] / max(total, 1e-300):.0f} %" for name, one in told)
+    with figure_style():
+        sheet = map_sheet(
+            surface.grid.area,
+            title=f"Expected harm in {surface.grid.area.name}",
+            subtitle=f"{span} · {total:,.0f} {parameters['unit']} in all",
+            caption=f"Champions' forecasts times the weight of an average incident of each category (table "
+            f"{parameters['table']}): {shares}. Square-root colour scale.{run_note(run_date)}",
+        )
+        _quantity(sheet, surface.grid, surface.values, heading=["Expected harm"], unit=f"{parameters['unit']} per cell")
     return sheet.figure
 
 

@@ -1,4 +1,4 @@
-"""The forecast by shift as a user gets it: files, sums, summary, another calendar, and a record without hours."""
+"""The forecast by shift and its harm as a user gets them: files, sums, summary, pictures, and what is refused."""
 
 from pathlib import Path
 
@@ -9,11 +9,12 @@ from crimepatterns.city import City
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.data_processing import clean, ingest
 from crimepatterns.errors import ConfigError
-from crimepatterns.forecasting import forecast
+from crimepatterns.forecasting import explain, forecast
 from crimepatterns.operations.sentences import sentence_of
-from crimepatterns.store.layers import read_forecast
+from crimepatterns.store.layers import read_forecast, read_layer
+from crimepatterns.visualization import visualize
 
-pytestmark = pytest.mark.xdist_group("shift_forecast")
+pytestmark = pytest.mark.xdist_group("forecast_outputs")
 CITY = {
     "source": {"incidents": 6_000, "years": 1},
     "grid": {"cell_size_m": 600},
@@ -85,3 +86,29 @@ def test_a_record_of_dates_has_no_shifts_and_says_so(settings: Settings, tmp_pat
     assert "No rhythm of the week for theft: 0 of" in summary["categories"]["theft"]["shifts"]["note"]
     assert not (City(dates).layout.forecasts / "shifts").exists()
     assert "No rhythm of the week" in sentence_of("forecast", summary)
+
+
+@pytest.mark.slow
+def test_harm_adds_up_cell_by_cell_and_is_told_and_drawn(settings: Settings) -> None:
+    harmful = settings.model_copy(update={"taxonomy": settings.taxonomy.model_copy(update={"harm": "cambridge"})})
+    summary = forecast(harmful)
+    city = City(harmful)
+    path = city.layout.forecasts / "harm.parquet"
+    layer, facts = read_layer(path)
+    parts = layer[["harm_theft", "harm_burglary"]]
+    np.testing.assert_allclose(parts.sum(axis=1), layer["value"])
+    for name, weight in (("theft", 1.0), ("burglary", 183.5)):
+        whole, _ = read_forecast(city.layout.forecasts / f"{name}.parquet", city.area)
+        np.testing.assert_allclose(layer[f"harm_{name}"], weight * whole.mean[:, 0])
+        assert summary["harm"]["categories"][name]["weight"] == weight
+    assert facts["unit"] == "days of harm in 7 days"
+    assert summary["harm"]["expected"] == pytest.approx(layer["value"].sum(), abs=0.01)
+    assert summary["harm"]["top_cells"][0]["harm"] == pytest.approx(layer["value"].max(), abs=0.01)
+    assert "results/default/forecasts/harm.parquet" in summary["outputs"]
+    assert "Expected harm: " in sentence_of("forecast", summary)
+    with pytest.raises(ConfigError, match="No forecast of 'harm'"):
+        explain(harmful, category="harm")
+    drawn = visualize(harmful)["outputs"]
+    assert {f"results/default/figures/{name}.png" for name in ("harm", "shift_forecast_theft")} <= set(drawn)
+    assert forecast(settings)["harm"] is None
+    assert not path.exists()
