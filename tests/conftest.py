@@ -25,6 +25,7 @@ SLOW_FILES = (
     "integration/test_incremental.py",
     "integration/test_kill_ingest.py",
     "integration/test_month_only.py",
+    "integration/test_monitoring.py",
     "integration/test_real_files.py",
     "integration/test_replay.py",
     "integration/test_training_and_forecasting.py",

@@ -20,6 +20,7 @@ from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_keys import keys_app
 from crimepatterns.cli_models import model_app
+from crimepatterns.cli_monitor import monitor
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
 from crimepatterns.cli_replay import replay as replay_manifest
 from crimepatterns.cli_taxonomy import taxonomy_app
@@ -63,6 +64,7 @@ app.command(epilog="Example: crimepatterns explain --category theft --cell s12_3
 app.command(epilog="Example: crimepatterns backup /backup/chicago.tar --config config/cities/chicago.yaml")(backup)
 app.command(epilog="Example: crimepatterns restore /backup/chicago.tar --config config/cities/chicago.yaml")(restore)
 app.command(epilog="Example: crimepatterns verify /backup/chicago.tar")(verify)
+app.command(epilog="Example: crimepatterns monitor --json")(monitor)
 
 
 def main() -> None:

@@ -21,8 +21,10 @@ from crimepatterns.domain.protocols import ExplainingForecaster, FittedForecaste
 from crimepatterns.errors import ConfigError, MissingInputError, ModelError
 from crimepatterns.forecast_outputs.harm import HARM, harm_of
 from crimepatterns.forecast_outputs.shifts import shifts_of
+from crimepatterns.forecast_outputs.summary import summary_of
 from crimepatterns.forecast_run.inputs import FORECAST_SETTINGS, code_in_use, inputs_of
 from crimepatterns.forecast_run.manifest import ForecastManifest, digests_of, keep_manifest
+from crimepatterns.forecast_run.retiring import BASELINE, keep_for_judging, told_of
 from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
 from crimepatterns.forecasts.stored_learner import restore_learner
 from crimepatterns.store.atomic import read_json, replacing_folder
@@ -31,11 +33,11 @@ from crimepatterns.store.explanations import cells_explained
 from crimepatterns.store.layers import read_layer, write_forecast
 from crimepatterns.store.layout import slug
 from crimepatterns.store.models import StoredModel, find_version, load_model
+from crimepatterns.store.retirements import Retired, read_retirements
 from crimepatterns.version import __version__, code_commit
 
 __all__ = ["explain", "forecast"]
 
-_FALLBACK_CHAMPION = "count_eb"
 _TOP_CELLS = 5
 
 
@@ -50,9 +52,9 @@ def forecast(
     """Forecast the next period and write one layer per category and model below ``results/<city>/forecasts``.
 
     ``<category>/<model>.parquet`` holds each model, ``<category>.parquet`` the champion: the model of
-    ``forecast.champion``, else the one that evaluation chose, else ``count_eb``. ``shifts/<category>.parquet`` shares
-    the champion's forecast out over the shifts of ``forecast.shifts``, and ``harm.parquet`` adds the champions up by
-    the weights of ``taxonomy.harm``.
+    ``forecast.champion``, else the one that evaluation chose, else ``count_eb``; ``count_eb`` where monitoring retired
+    that model. ``shifts/<category>.parquet`` shares the champion's forecast out over the shifts of ``forecast.shifts``,
+    and ``harm.parquet`` adds the champions up by the weights of ``taxonomy.harm``.
 
     Parameters
     ----------
@@ -70,9 +72,8 @@ def forecast(
     -------
     dict
         ``cutoff``, ``period``, ``champions``, ``context_gaps`` (share of cells of which a column of the context knows
-        nothing), ``note`` (on last weeks that are not complete), ``categories`` (expected total, places, shifts,
-        fallbacks), ``harm`` (None without ``taxonomy.harm``), ``manifest`` (for `crimepatterns forecast --replay`) and
-        ``outputs``.
+        nothing), ``note`` (on last weeks that are not complete), ``categories`` (total, places, shifts, fallbacks, who
+        is retired), ``harm`` (None without ``taxonomy.harm``), ``manifest`` (for ``--replay``) and ``outputs``.
 
     Raises
     ------
@@ -94,10 +95,10 @@ def forecast(
             made, facts, why = _forecast_one(work, category, model)
             write_forecast(folder / slug(category) / f"{model}.parquet", made, facts, why)
             if model == work.champion(category):
-                write_forecast(folder / f"{slug(category)}.parquet", made, {**facts, "champion": True}, why)
-                categories.setdefault(category, {}).update(
-                    _summary(made), **shifts_of(work.city, work.history(category), made, folder, facts)
-                )
+                told = told_of(work.retired(category))
+                write_forecast(folder / f"{slug(category)}.parquet", made, {**facts, "champion": True, **told}, why)
+                by_shift = shifts_of(work.city, work.history(category), made, folder, facts)
+                categories.setdefault(category, {}).update(summary_of(made, most=_TOP_CELLS), **by_shift, **told)
                 served.append(made)
             if "fallback" in made.parameters:
                 fallbacks = categories.setdefault(category, {}).setdefault("fallbacks", {})
@@ -105,6 +106,8 @@ def forecast(
         harm = harm_of(work.city, work.cutoff, served, folder, work.facts)
         names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
         manifest = keep_manifest(work.city.layout, folder, work.manifest(digests_of(folder))) if again is None else None
+    if into is None:
+        keep_for_judging(work.city, home, {category: work.wanted(category) for category in work.targets})
     progress("Forecasting", len(pairs), len(pairs))
     return {
         "cutoff": work.cutoff.isoformat(),
@@ -243,12 +246,28 @@ class _Work:
     def champion(self, category: str) -> str:
         if self.again is not None:
             return self.again.champions[category]
-        return self.city.settings.forecast.champion or self._chosen.get(category, _FALLBACK_CHAMPION)
+        retired = self.retired(category)
+        return self.wanted(category) if retired is None else retired.baseline
+
+    def wanted(self, category: str) -> str:
+        """Return the champion before monitoring is asked."""
+        return self.city.settings.forecast.champion or self._chosen.get(category, BASELINE)
+
+    @cached_property
+    def _retirements(self) -> Mapping[str, Retired]:
+        return read_retirements(self.city.layout)
+
+    def retired(self, category: str) -> Retired | None:
+        """Return who is wanted but not served; a replay serves what the run did that it repeats."""
+        found = self._retirements.get(category)
+        if found is None or not found.holds(self.wanted(category), self.cutoff):
+            return None
+        return found if self.again is None or self.again.champions[category] == found.baseline else None
 
     def models(self, category: str) -> tuple[str, ...]:
-        wanted = self.city.settings.forecast.models
-        champion = self.champion(category)
-        return wanted if champion in wanted else (*wanted, champion)
+        # A retired champion goes on being forecast: only so can it earn its place again.
+        own = (self.wanted(category), self.champion(category))
+        return tuple(dict.fromkeys((*self.city.settings.forecast.models, *own)))
 
     @property
     def champions(self) -> dict[str, str]:
@@ -329,21 +348,3 @@ def _stored(work: _Work, category: str, model: str) -> StoredModel | None:
             "run `crimepatterns train`, then forecast again."
         )
     return stored
-
-
-def _summary(made: Forecast) -> dict[str, Any]:
-    mean = made.mean[:, 0]
-    # Equal cells are told apart by their id, so that the list never changes by chance.
-    order = np.lexsort((made.grid.ids.astype(str), -mean))[:_TOP_CELLS]
-    return {
-        "champion": made.model,
-        "expected": round(float(mean.sum()), 2),
-        "top_cells": [
-            {
-                "cell_id": str(made.grid.ids[i]),
-                "neighbourhood": str(made.grid.neighbourhood[i]),
-                "expected": round(float(mean[i]), 3),
-            }
-            for i in order
-        ],
-    }

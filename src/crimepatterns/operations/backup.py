@@ -1,8 +1,9 @@
 """Keep what nothing can make again, and put it back.
 
-A backup holds the raw copies with the list of erased records, analysts' decisions, the ledger, trained models, the
-manifests of finished stages and the searches for settings. It leaves out what `run` makes again from these (cleaned
-incidents, maps, forecasts, figures) unless it is asked to hold results, and keys unless a file is named.
+A backup holds the raw copies with the list of erased records, analysts' decisions, issued forecasts with their
+verdicts, the ledger, trained models, the manifests of finished stages and the searches for settings. It leaves out what
+`run` makes again from these (cleaned incidents, maps, forecasts, figures) unless it is asked to hold results, and keys
+unless a file is named.
 """
 
 import re
@@ -149,7 +150,7 @@ def restore(
 
 def _places(layout: Layout, *, results: bool) -> list[Path]:
     """Give files and folders that a backup keeps; they need not be there."""
-    kept = [layout.raw, layout.card_decisions.parent, layout.ledger, *city_models(layout)]
+    kept = [layout.raw, layout.card_decisions.parent, layout.issued, layout.ledger, *city_models(layout)]
     return [*kept, layout.results] if results else [*kept, layout.stages, layout.tuning, layout.forecast_manifests]
 
 
@@ -252,7 +253,14 @@ def _move(source: Path, target: Path) -> None:
 
 def _units(layout: Layout, archive: Archive) -> list[str]:
     """Give the places that are replaced as a whole: a city's folder, a model, a single file."""
-    whole = [layout.raw, layout.card_decisions.parent, layout.stages, layout.tuning, layout.forecast_manifests]
+    whole = [
+        layout.raw,
+        layout.card_decisions.parent,
+        layout.issued,
+        layout.stages,
+        layout.tuning,
+        layout.forecast_manifests,
+    ]
     folders = [place.relative_to(layout.root).as_posix() for place in whole]
     units = set()
     for name in archive.files:

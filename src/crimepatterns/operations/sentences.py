@@ -71,7 +71,8 @@ def _forecast(summary: Mapping[str, Any]) -> str:
     expected = ", ".join(f"{category} {facts['expected']:.0f}" for category, facts in told)
     shifts = _shifts(summary["categories"])
     harm = f" {summary['harm']['sentence']}" if summary.get("harm") else ""
-    return f"{start} to {end}, expected: {expected}.{shifts}{harm}{_instead(summary)}"
+    retired = "".join(f" {category}: {facts['retired']}" for category, facts in told if "retired" in facts)
+    return f"{start} to {end}, expected: {expected}.{retired}{shifts}{harm}{_instead(summary)}"
 
 
 def _instead(summary: Mapping[str, Any]) -> str:

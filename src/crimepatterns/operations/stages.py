@@ -165,7 +165,18 @@ JUDGE = Stage(
     optional=("context", "check"),
 )
 
+MONITOR = Stage(
+    "monitor",
+    "Watching what is served",
+    "crimepatterns.forecast_monitoring:monitor",
+    ("grid", "forecast", "evaluation", "taxonomy"),
+    ("clean",),
+    # Only who is served matters to the stages that follow, not how old the data are today.
+    lambda layout: (layout.monitoring / "retirement.json",),
+    optional=("check", "evaluate"),
+)
+
 
 def stage_named(name: str) -> Stage:
     """Return the stage of that name."""
-    return next(stage for stage in (*STAGES, JUDGE) if stage.name == name)
+    return next(stage for stage in (*STAGES, JUDGE, MONITOR) if stage.name == name)

@@ -78,6 +78,16 @@ class Layout:
         return self.root / "data" / "decisions" / self.city / "cards.jsonl"
 
     @property
+    def issued(self) -> Path:
+        """Forecasts as they were issued, and what came of them; apart from results: nothing can make them again."""
+        return self.root / "data" / "issued" / self.city
+
+    @property
+    def monitoring(self) -> Path:
+        """What `crimepatterns monitor` found, ``report.json``, and who is served, ``retirement.json``."""
+        return self.results / "monitoring"
+
+    @property
     def bulletins(self) -> Path:
         """Bulletins of pattern cards: ``<card>.html`` and ``<card>.pdf``."""
         return self.results / "bulletins"

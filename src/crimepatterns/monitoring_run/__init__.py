@@ -1,0 +1,1 @@
+"""What monitoring does with one city: judging issued forecasts, and reading features for drift."""
