@@ -1,6 +1,7 @@
 """What every registered forecaster promises; a new one is picked up by its line in the registry."""
 
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from crimepatterns.domain.periods import Periods
 from crimepatterns.errors import DomainError, ForecastError
 from crimepatterns.forecasts.predictive import LEVELS
 from crimepatterns.forecasts.registry import BASELINES, CLASSIFIERS, FORECASTERS, make_forecaster
+from crimepatterns.patterns.nowcast import completeness_at
 
 CRS, ZONE = "EPSG:32616", "America/Chicago"
 AREA = StudyArea("Test", shapely.box(0, 0, 3000, 2000), CRS, ZONE, empty_neighbourhoods(CRS))
@@ -134,6 +136,24 @@ def test_longer_and_further_periods_scale(name: str) -> None:
     three = issue(name, HISTORIES["square"], Periods.starting_at(CUTOFF, days=7, count=3))
     assert three.mean.shape == (len(SQUARES), 3)
     np.testing.assert_allclose(three.mean[:, 0], week.mean[:, 0])
+
+
+@pytest.mark.parametrize("days", [1, 14, 28])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_horizon_from_a_day_to_four_weeks_works(name: str, days: int) -> None:
+    """Learned from periods as long as the horizon, 490 days or 17 times four weeks; reports come two weeks late."""
+    archive = Archive(INCIDENTS, SQUARES, days, context(SQUARES), completeness_at)
+    history = archive.at(CUTOFF, target="theft")
+    made = issue(name, history, Periods.starting_at(CUTOFF, days=days, count=1))
+    assert made.mean.shape == (len(SQUARES), 1)
+    assert np.isfinite(made.mean).all()
+    per_day = (
+        len(history.target_incidents.between(CUTOFF - pd.DateOffset(days=98), CUTOFF - pd.DateOffset(days=14))) / 84
+    )
+    assert 0.6 * days * per_day < made.mean.sum() < 1.4 * days * per_day
+    hottest = history.counts.sum(axis=1).argmax()
+    assert made.mean[hottest, 0] > 3 * made.mean.mean()
+    assert all((made.quantiles[low] <= made.quantiles[high]).all() for low, high in pairwise(LEVELS))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -133,6 +133,8 @@ class Design:
         Facts about the cells; they become columns under their own names.
     shape : float, optional
         Adds the column ``shrunk_count``, made with this shape; see `shrunk_count_feature`.
+    gap : int
+        So many periods before each target are not looked at, since too few of their incidents are known in time.
 
     Raises
     ------
@@ -153,6 +155,7 @@ class Design:
         predictors: Sequence[str] = (),
         covariates: Covariates | None = None,
         shape: float | None = None,
+        gap: int = 0,
     ) -> None:
         if covariates is not None:
             refuse_audit_columns(covariates.names, covariates.roles)
@@ -162,6 +165,7 @@ class Design:
         self._predictors = tuple(predictors)
         self._covariates = () if covariates is None else covariates.columns
         self._shape = shape
+        self._gap = gap
         self.target = target
 
     @property
@@ -194,19 +198,20 @@ class Design:
     def _table(self, rows: Rows, calendar: dict[str, NDArray[np.float32]]) -> pd.DataFrame:
         own = self._own
         year = periods_per_year(self._panel.periods)
+        seen = Rows(rows.cells, rows.periods - self._gap)
         named: dict[str, NDArray[np.float32]] = {
-            **lag_features(own, rows, "own"),
+            **lag_features(own, seen, "own"),
             "own_last_year": own.same_season(rows, year),
-            **recency_features(self._counts, rows),
-            **lag_features(self._first, rows, "neighbours", windows=_RING_WINDOWS),
-            **lag_features(self._second, rows, "second_ring", windows=_RING_WINDOWS[1:]),
-            **self._others(rows),
-            **neighbourhood_features(self._counts, self._grid, rows),
-            **city_features(self._counts, rows),
+            **recency_features(self._counts, seen),
+            **lag_features(self._first, seen, "neighbours", windows=_RING_WINDOWS),
+            **lag_features(self._second, seen, "second_ring", windows=_RING_WINDOWS[1:]),
+            **self._others(seen),
+            **neighbourhood_features(self._counts, self._grid, seen),
+            **city_features(self._counts, seen),
             "cell_area_km2": self._grid.area_km2.astype(np.float32)[rows.cells],
             **calendar,
             **self._context(rows),
-            **self._shrunk(rows),
+            **self._shrunk(seen),
         }
         values = np.empty((len(rows), len(named)), dtype=np.float32, order="F")
         for column, feature in enumerate(named.values()):

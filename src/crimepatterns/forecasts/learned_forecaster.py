@@ -14,6 +14,7 @@ from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.protocols import Executor, FittedForecaster
 from crimepatterns.errors import ForecastError
+from crimepatterns.features.calendar import civil_days
 from crimepatterns.features.design import Design, known_context, predictor_categories
 from crimepatterns.features.rows import Rows
 from crimepatterns.forecasts.learning_task import ChanceTask, LearningTask
@@ -23,8 +24,11 @@ from crimepatterns.forecasts.shrunk_count import ShrunkCount, gamma_shape
 from crimepatterns.forecasts.threads import one_thread
 from crimepatterns.forecasts.tuning import Build, Tuning, tune
 
-__all__ = ["FittedLearner", "LearnedForecaster", "StandIn"]
+__all__ = ["FittedLearner", "LearnedForecaster", "StandIn", "periods_not_known"]
 
+_LEAST_KNOWN = 0.8
+_AGES = 24
+"""Moments within a period at which its completeness is read."""
 _FEWEST_TARGETS = 3
 _FEWEST_POSITIVES = 10
 _FEWEST_LATER = 10
@@ -89,9 +93,10 @@ class LearnedForecaster:
 
     def fit(self, history: History, *, rng: np.random.Generator) -> FittedForecaster:
         """Learn from `history`; see the class for what happens with little of it."""
-        last = len(history.panel.periods)
+        gap = periods_not_known(history)
+        last = len(history.panel.periods) - gap
         # A target needs some past of its own; with little history that is one period.
-        first = max(last - self.train_periods, min(4, last // 4), 1)
+        first = max(last - self.train_periods, min(4, last // 4), 1) + gap
         targets = last - first
         if targets < _FEWEST_TARGETS:
             return self._stand_in(history, rng, f"{last} periods of history are too few to learn from")
@@ -102,7 +107,7 @@ class LearnedForecaster:
             return self._stand_in(history, rng, "too few incidents in the last periods to calibrate on")
         predictors, context = predictor_categories(history), known_context(history, first)
         shape = None if self.task.offset is None else _shape(history, split)
-        design = Design(history.panel, history.target, predictors=predictors, covariates=context, shape=shape)
+        design = Design(history.panel, history.target, predictors=predictors, covariates=context, shape=shape, gap=gap)
         rows = Rows.sample(len(history.grid), first, split, limit=self.max_rows, rng=rng)
         features, counts = design.rows(rows), design.outcomes(rows)
         nothing = self.task.nothing_to_learn(counts)
@@ -132,6 +137,7 @@ class LearnedForecaster:
                 "trained_until": history.panel.periods.end.isoformat(),
                 **({} if context is None else {"context": list(context.names)}),
                 **({} if shape is None else {"gamma_shape": shape}),
+                **({} if not gap else {"periods_not_known": gap}),
             },
         )
 
@@ -259,6 +265,7 @@ class FittedLearner:
             predictors=self.predictors,
             covariates=context,
             shape=float(shape) if isinstance(shape, int | float) else None,
+            gap=int(str(self.facts.get("periods_not_known", 0))),
         )
 
 
@@ -284,6 +291,27 @@ class StandIn:
         forecast = self.inner.predict(history, periods)
         parameters = MappingProxyType({**forecast.parameters, "fallback": self.reason})
         return replace(forecast, model=self.name, parameters=parameters)
+
+
+def periods_not_known(history: History) -> int:
+    """Count the last periods that a learner must not look at, since too few of their incidents are known yet.
+
+    A learner that is taught with complete periods and then shown incomplete ones believes that crime falls. So the
+    periods of which less than four fifths are known are hidden from it, when it is taught as when it forecasts.
+
+    Returns
+    -------
+    int
+        0 where reports are taken to be complete; at most a quarter of the periods.
+    """
+    known, periods = history.completeness, history.panel.periods
+    if known is None:
+        return 0
+    length = float(np.median(civil_days(periods)))
+    most = len(periods) // 4
+    within = (np.arange(_AGES) + 0.5) / _AGES
+    shares = [float(known.at((gap + within) * length).mean()) for gap in range(most)]
+    return next((gap for gap, share in enumerate(shares) if share >= _LEAST_KNOWN), most)
 
 
 def _shape(history: History, last: int) -> float:

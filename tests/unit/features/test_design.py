@@ -82,6 +82,22 @@ def test_a_training_row_is_what_a_forecast_would_have_seen(seed: int, period: in
     )
 
 
+def test_periods_that_are_not_known_yet_are_not_looked_at() -> None:
+    """With a gap of two, the past ends two periods earlier; the calendar and last year stay the target's own."""
+    panel = panel_of(random_counts(5))
+    rows, earlier = (Rows(np.arange(6), np.full(6, period)) for period in (57, 55))
+    apart, plain = (Design(panel, "theft", predictors=["assault"], shape=0.5, gap=gap) for gap in (2, 0))
+    hidden, seen, own = apart.rows(rows), plain.rows(earlier), plain.rows(rows)
+    of_target = [*calendar_features(panel.periods), "own_last_year"]
+    pd.testing.assert_frame_equal(hidden.drop(columns=of_target), seen.drop(columns=of_target))
+    pd.testing.assert_frame_equal(hidden[of_target], own[of_target])
+    np.testing.assert_array_equal(apart.outcomes(rows), panel.of("theft")[:6, 57])
+    counts = panel.counts.copy()
+    counts[:, :, -2:] = 99
+    changed = Design(panel_of(counts), "theft", predictors=["assault"], shape=0.5, gap=2)
+    pd.testing.assert_frame_equal(changed.next_period(), apart.next_period())
+
+
 def test_window_means_agree_with_plain_slices() -> None:
     counts = random_counts(1)[0]
     rows = Rows.sample(len(GRID), 1, 60, limit=200, rng=np.random.default_rng(0))
