@@ -72,6 +72,7 @@ _HOMES = {
     "run_stage": "crimepatterns.operations.pipeline",
     "s_index": "crimepatterns.patterns.similarity",
     "season_trend": "crimepatterns.patterns.seasonality",
+    "self_exciting": "crimepatterns.patterns.self_exciting",
     "smoothed_rates": "crimepatterns.patterns.smoothed_rates",
     "st_dbscan": "crimepatterns.patterns.clusters",
     "train": "crimepatterns.model_training",

@@ -41,6 +41,7 @@ _KINDS = (
     "change",
     "near_repeat",
     "knox",
+    "self_exciting",
     "cards",
     "scan",
     "usual",
@@ -304,6 +305,7 @@ class _Gallery:
             ("network", "network", partial(self._of_layer, static.hot_streets_map)),
             ("street_density", "network", partial(self._of_layer, static.street_density_map)),
             ("season_trend", "season_trend", partial(self._of_table, static.season_trend_chart)),
+            ("self_exciting", "self_exciting", partial(self._of_table, static.followers_chart)),
             ("shifts", "rhythms_shifts", partial(self._of_table, static.shift_table)),
         ):
             path = folder / f"{file}.parquet"

@@ -74,7 +74,7 @@ def test_the_public_names_are_these() -> None:
         "load_settings", "local_moran", "local_moran_given", "make_forecaster", "mass_by_shift", "near_repeat_chains",
         "network_density", "network_gi_star", "network_rates", "optimised_hot_spots", "permutation_scan", "plan",
         "poisson_scan", "repeat_decay", "repeat_places", "risky_facilities", "rolling", "run_all", "run_stage",
-        "s_index", "season_trend", "smoothed_rates", "st_dbscan", "train",
+        "s_index", "season_trend", "self_exciting", "smoothed_rates", "st_dbscan", "train",
     ]  # fmt: skip
     for name in crimepatterns.__all__:
         assert getattr(crimepatterns, name) is not None

@@ -24,6 +24,7 @@ PatternMethod = Literal[
     "density", "gi_star", "optimised", "local_moran", "change", "emerging", "persistence",
     "dbscan", "st_dbscan", "hdbscan", "knox", "near_repeat", "scan", "concentration", "repeat_places", "usual",
     "density_ratio", "smoothed_rates", "similarity", "network", "season_trend", "rhythms", "cards",
+    "self_exciting",
 ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "hdbscan": clusters.densities,
         "knox": repeats.interaction,
         "near_repeat": repeats.chains,
+        "self_exciting": repeats.followers,
         "scan": repeats.outbreaks,
         "concentration": tables.concentrated,
         "repeat_places": tables.busiest_places,
@@ -43,7 +44,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     }
 )
 
-ONE_CATEGORY = frozenset({"knox", "near_repeat", "scan"})
+ONE_CATEGORY = frozenset({"knox", "near_repeat", "scan", "self_exciting"})
 """Methods that say nothing about all categories together: a theft does not repeat a burglary."""
 
 ALL_TOGETHER = frozenset({"cards"})

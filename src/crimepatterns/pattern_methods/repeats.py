@@ -10,10 +10,14 @@ from crimepatterns.pattern_methods.work import PatternWork
 from crimepatterns.patterns.knox import knox
 from crimepatterns.patterns.near_repeat import near_repeat_chains, repeat_decay
 from crimepatterns.patterns.scan import permutation_scan
+from crimepatterns.patterns.self_exciting import self_exciting
 from crimepatterns.patterns.space_time_pairs import SpaceTimeBands
 from crimepatterns.store.layers import write_layer, write_table
 
-__all__ = ["chains", "interaction", "outbreaks"]
+__all__ = ["chains", "followers", "interaction", "outbreaks"]
+
+_BACKGROUND_DAYS = 1_100
+"""What is always busy is learned from at most so many of the last days."""
 
 _BANDS = SpaceTimeBands((100.0, 200.0, 300.0, 400.0), (3, 7, 14, 21, 28))
 
@@ -48,6 +52,24 @@ def chains(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folde
     members = found.members.drop(columns="row")
     write_table(folder / "near_repeat_members.parquet", members, {**facts, **own, "kind": "chain members"})
     return {"chains": len(found.chains), "sentence": found.sentence()}
+
+
+def followers(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Estimate how many incidents another one brought, with what is always busy learned from the whole record."""
+    _need_days(chosen, least=2)
+    record = work.history(chosen, days=max(work.days, _BACKGROUND_DAYS))
+    try:
+        found = self_exciting(record, since=work.window.start, end=work.window.end)
+    except PatternError as error:
+        raise NotApplicableError(str(error)) from error
+    figures = {"share": found.share, "is_shown": found.is_shown, "explained": found.incidents, "gain": found.gain}
+    own = {
+        "kind": "self-exciting process", "method": "self_exciting", "parameters": {**found.parameters, **figures},
+        "null": "incidents follow place, season and slow change, and not one another",
+    }  # fmt: skip
+    write_table(folder / "self_exciting.parquet", found.to_frame(), {**facts, **own, "sentence": found.sentence()})
+    told = {name: round(getattr(found, name), 3) for name in ("share", "half_life_days", "half_distance_m")}
+    return {**(told if found.is_shown else {"share": 0.0}), "sentence": found.sentence()}
 
 
 def outbreaks(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from crimepatterns.visuals.static_rhythm import rhythm_before_and_after, shift_c
 from crimepatterns.visuals.static_scan import scan_map
 from crimepatterns.visuals.static_scores import calibration_plot, hit_rate_curve, scoreboard
 from crimepatterns.visuals.static_season import season_trend_chart, shift_table
+from crimepatterns.visuals.static_self_exciting import followers_chart
 from crimepatterns.visuals.static_streets import hot_streets_map, street_density_map
 from crimepatterns.visuals.static_times import hour_weekday_map, seasonality, trend
 from crimepatterns.visuals.static_usual import usual_chart
@@ -26,6 +27,7 @@ __all__ = [
     "concentration_curve",
     "covariate_map",
     "density_ratio_map",
+    "followers_chart",
     "forecast_map",
     "harm_map",
     "hit_rate_curve",
