@@ -16,6 +16,7 @@ from crimepatterns import cli_maps as maps
 from crimepatterns.cli_backup import backup, restore, verify
 from crimepatterns.cli_cards import cards_app
 from crimepatterns.cli_care import forget
+from crimepatterns.cli_daily import daily
 from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_keys import keys_app
@@ -65,6 +66,7 @@ app.command(epilog="Example: crimepatterns backup /backup/chicago.tar --config c
 app.command(epilog="Example: crimepatterns restore /backup/chicago.tar --config config/cities/chicago.yaml")(restore)
 app.command(epilog="Example: crimepatterns verify /backup/chicago.tar")(verify)
 app.command(epilog="Example: crimepatterns monitor --json")(monitor)
+app.command(epilog="Example: crimepatterns daily --config config/cities/chicago.yaml --json")(daily)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What the command line prints: progress while a stage runs, a table or JSON when it is done."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,21 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from crimepatterns.domain.protocols import Progress
+    from crimepatterns.operations.daily import DailyStep
     from crimepatterns.operations.many_cities import CityOutcome
     from crimepatterns.operations.pipeline import StageOutcome
 
-__all__ = ["city_facts", "complain", "outcome_facts", "print_cities", "print_json", "print_table", "reporting", "say"]
+__all__ = [
+    "city_facts",
+    "complain",
+    "outcome_facts",
+    "print_cities",
+    "print_json",
+    "print_steps",
+    "print_table",
+    "reporting",
+    "say",
+]
 
 _DETAIL, _EVERY_S = " · ", 30.0
 """What parts a task from how it goes, and how often that is printed where there is no terminal, seconds."""
@@ -93,6 +104,23 @@ def print_cities(cities: list["CityOutcome"]) -> None:
     for city in cities:
         told = Text(f"error: {city.error}", style="red") if city.error else Text(city.sentence)
         table.add_row(Text(city.city), f"{city.seconds:.1f} s", told)
+    Console().print(table)
+
+
+def print_steps(title: str, steps: Sequence["DailyStep"]) -> None:
+    """Print one row per step of a morning: what became of it, how long it took, and its result in a sentence."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("Step", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    table.add_column("Time", justify="right", no_wrap=True)
+    table.add_column("Result")
+    for step in steps:
+        style = "red" if step.state == "failed" else ""
+        took = f"{step.seconds:.1f} s" if step.state in {"done", "failed"} else ""
+        table.add_row(step.name, Text(step.state, style=style), took, Text(step.sentence, style=style))
     Console().print(table)
 
 

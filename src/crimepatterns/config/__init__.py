@@ -18,6 +18,7 @@ from crimepatterns.config.grid_choice import GridChoiceSettings
 from crimepatterns.config.loading import Settings, build_settings, find_resource, load_settings, settings_digest
 from crimepatterns.config.security import ProxySettings, SecuritySettings
 from crimepatterns.config.work import (
+    DailySettings,
     EvaluationSettings,
     ForecastSettings,
     GridSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "CleaningSettings",
     "ColumnSettings",
     "ContextSettings",
+    "DailySettings",
     "EvaluationSettings",
     "ExecutionSettings",
     "FeedSettings",

@@ -24,6 +24,7 @@ from crimepatterns.config.presets import with_feed_ids, with_preset
 from crimepatterns.config.security import SecuritySettings
 from crimepatterns.config.values import Model, PositiveInt
 from crimepatterns.config.work import (
+    DailySettings,
     EvaluationSettings,
     ForecastSettings,
     GridSettings,
@@ -60,6 +61,7 @@ class Settings(Model):
     evaluation: EvaluationSettings = EvaluationSettings()
     plan: PlanSettings = PlanSettings()
     context: tuple[ContextSettings, ...] = ()
+    daily: DailySettings = DailySettings()
     serving: ServingSettings = ServingSettings()
     security: SecuritySettings = SecuritySettings()
 

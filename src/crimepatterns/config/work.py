@@ -10,6 +10,7 @@ from crimepatterns.config.tuning import TuningSettings
 from crimepatterns.config.values import Model, Positive, PositiveInt, Share, expand_variables
 
 __all__ = [
+    "DailySettings",
     "EvaluationSettings",
     "ForecastSettings",
     "GridSettings",
@@ -212,6 +213,12 @@ class QualitySettings(Model):
     leave_out: tuple[LeaveOut, ...] = ()
     max_rows: PositiveInt = 1_000_000
     seed: int = 7
+
+
+class DailySettings(Model):
+    """What `crimepatterns daily` does by itself."""
+
+    retrain_days: PositiveInt | None = 28
 
 
 class ServingSettings(Model):

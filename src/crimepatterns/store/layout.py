@@ -143,6 +143,11 @@ class Layout:
         return self.results / "figures"
 
     @property
+    def daily(self) -> Path:
+        """Reports of `crimepatterns daily`: ``latest.json`` and one per day."""
+        return self.results / "daily"
+
+    @property
     def stages(self) -> Path:
         """One JSON manifest per finished stage: inputs, settings, outputs and digests."""
         return self.results / "stages"
