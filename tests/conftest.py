@@ -28,6 +28,7 @@ SLOW_FILES = (
     "integration/test_monitoring.py",
     "integration/test_real_files.py",
     "integration/test_replay.py",
+    "integration/test_safeguards.py",
     "integration/test_training_and_forecasting.py",
     "integration/test_wheel.py",
     "unit/execution/test_executors.py",

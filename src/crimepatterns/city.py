@@ -18,6 +18,7 @@ from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.harm import HarmWeights
 from crimepatterns.domain.history import Archive
 from crimepatterns.domain.incidents import Incidents
+from crimepatterns.domain.police_found import found_by_arrest, found_by_police, marked_as_found, police_warning
 from crimepatterns.errors import ConfigError, MissingInputError, NotApplicableError
 from crimepatterns.features.context import layer_covariates
 from crimepatterns.patterns.nowcast import completeness_at
@@ -67,9 +68,39 @@ class City:
 
     @cached_property
     def incidents(self) -> Incidents:
-        """All cleaned incidents."""
+        """All cleaned incidents; categories that mostly end in an arrest count as police-initiated, see `arrests`."""
+        return marked_as_found(self._cleaned, self.arrests)
+
+    @cached_property
+    def _cleaned(self) -> Incidents:
         folder = self._version / self.layout.incidents.name
         return read_incidents(folder if folder.exists() else self.layout.incidents, self.area)
+
+    @cached_property
+    def arrests(self) -> Mapping[str, float]:
+        """Share of arrests in categories where it is at least a half; empty if the file tells how it came to know.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such column.
+        """
+        column, taxonomy = self.settings.taxonomy.arrest_column, self.settings.taxonomy
+        if column is None or self.settings.columns.discovery is not None or taxonomy.police_initiated is not None:
+            return {}
+        return found_by_arrest(self._cleaned.table, column=column)
+
+    @cached_property
+    def found_by_police(self) -> Mapping[str, str]:
+        """Categories that come to light mostly through police activity, each with how that is known."""
+        named = self.settings.taxonomy.police_initiated or ()
+        return found_by_police(self.incidents.table, named=named, arrests=self.arrests)
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """What every output about a target must say, by category; empty where all of them are reported by citizens."""
+        found = self.found_by_police
+        return {name: police_warning(name, found[name]) for name in self.targets if name in found}
 
     @cached_property
     def grid(self) -> Grid:
@@ -213,11 +244,7 @@ class City:
         """Categories that citizens report, the most frequent first; police-initiated ones are left out."""
         table = self.incidents.table
         reported = table.loc[table["discovery"] == "reported", "category"].astype(str)
-        initiated = set(self.settings.taxonomy.police_initiated or ())
-        mostly = reported.value_counts() / table["category"].astype(str).value_counts()
-        return tuple(
-            name for name in reported.value_counts().index if name not in initiated and mostly.get(name, 0.0) >= 0.5
-        )
+        return tuple(name for name in reported.value_counts().index if name not in self.found_by_police)
 
     @property
     def targets(self) -> tuple[str, ...]:

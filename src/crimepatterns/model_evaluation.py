@@ -92,6 +92,8 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
             "champions": champions,
             "reasons": {name: champion.reason for name, champion in chosen.champions.items()},
             "shifts": shift_sentences(shifts),
+            "suffices": {name: champion.verdict for name, champion in chosen.champions.items() if champion.verdict},
+            "warnings": city.warnings,
             "version": __version__,
         },
     )
@@ -122,7 +124,12 @@ class _Choices:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            name: {"model": one.model, "reason": one.reason, "baselines": dict(self.baselines[name])}
+            name: {
+                "model": one.model,
+                "reason": one.reason,
+                "verdict": one.verdict,
+                "baselines": dict(self.baselines[name]),
+            }
             for name, one in self.champions.items()
         }
 
@@ -135,7 +142,11 @@ def _choose(settings: Settings, results: Sequence[BacktestResult], primary: Budg
             champions[result.category] = Champion(str(settings.forecast.champion), "Set by forecast.champion.")
         else:
             champions[result.category] = choose_champion(
-                result, order=settings.forecast.models, budget=primary, confidence=settings.evaluation.confidence
+                result,
+                order=settings.forecast.models,
+                budget=primary,
+                counts=BASELINES,
+                confidence=settings.evaluation.confidence,
             )
     return _Choices(champions, baselines)
 
@@ -146,7 +157,7 @@ def _read_choices(city: City) -> _Choices:
         raise MissingInputError(f"{path} is not there: run `crimepatterns evaluate` before opening the judge span.")
     stored: dict[str, Any] = read_json(path)
     return _Choices(
-        {name: Champion(facts["model"], facts["reason"]) for name, facts in stored.items()},
+        {name: Champion(facts["model"], facts["reason"], facts.get("verdict", "")) for name, facts in stored.items()},
         {name: facts["baselines"] for name, facts in stored.items()},
     )
 
@@ -269,6 +280,8 @@ def _summary(city: City, scorecard: Scorecard, folder: Path, openings: int | Non
         "origins": scorecard.notes["origins"],
         "champions": scorecard.notes["champions"],
         "reasons": scorecard.notes["reasons"],
+        "suffices": scorecard.notes["suffices"],
+        "warnings": list(city.warnings.values()),
         "primary": _primary_scores(scorecard),
         "verdicts": verdict_sentences(scorecard),
         "notes": [scorecard.notes[key] for key in ("as_of", "claims", "shortened") if scorecard.notes[key]],

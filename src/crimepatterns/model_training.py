@@ -103,6 +103,7 @@ def train(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
         "not_trained": skipped,
         "fit_end": fit_end.isoformat(),
         "trained_until": city.archive.end.isoformat(),
+        "warnings": list(city.warnings.values()),
         "outputs": outputs,
     }
 
@@ -251,6 +252,7 @@ def _config(work: _Work, fitted: FittedLearner) -> dict[str, Any]:
     return {
         **learner_config(fitted),
         "city": settings.city,
+        **({"warning": warning} if (warning := work.city.warnings.get(fitted.target)) else {}),
         "horizon_days": settings.forecast.horizon_days,
         "context_digest": None if work.city.covariates is None else work.city.covariates.digest,
         "grid": settings.grid.model_dump(mode="json"),

@@ -12,6 +12,7 @@ from crimepatterns.config import Settings
 from crimepatterns.domain.clusters import Clusters
 from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.incidents import Incidents
+from crimepatterns.domain.police_found import police_warning
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.domain.surface import Surface
 from crimepatterns.errors import NotApplicableError, PatternError
@@ -143,8 +144,10 @@ def find_patterns(settings: Settings, *, keep: bool = False, progress: Progress 
         raise PatternError(f"No category has an incident in the window {work.window}: raise patterns.window_days.")
     progress(_TASK, len(names) * len(methods), len(names) * len(methods))
     root = work.city.layout.patterns.relative_to(settings.root)
+    police = work.city.found_by_police
     return {
         "sentence": _overall_sentence(found, work.window),
+        "warnings": [police_warning(name, police[name]) for name in found if name in police],
         "window": str(work.window),
         "as_of": work.window.end.isoformat(),
         "filter": list(work.filter_notes),
@@ -171,6 +174,8 @@ def _analyse(
         "filter_notes": list(work.filter_notes),
         "run_date": work.run_date,
     }
+    if name in work.city.found_by_police:
+        facts["warning"] = police_warning(name, work.city.found_by_police[name])
     found: dict[str, Any] = {"incidents": len(chosen)}
     for step, method in enumerate(work.settings.methods):
         progress(step)

@@ -1,6 +1,7 @@
 """Stage: from the champions' forecasts to a patrol plan on paper, in a table and on a map."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,8 @@ def plan(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
     rules = _rules(settings)
     progress("Choosing places and hours", 0, 2)
     made = plan_patrols(forecasts, without_doubted_hours(city.incidents, city.flags), rules=rules)
+    if city.warnings:
+        made = replace(made, places=made.places.assign(warning=" ".join(city.warnings.values())))
     progress("Scoring plans on the past", 1, 2)
     backtest = _backtest(city, rules)
     run = {
@@ -71,8 +74,9 @@ def plan(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
         made_at=pd.Timestamp.now(tz=city.area.timezone),
         backtest=backtest,
         run=run,
+        warnings=tuple(city.warnings.values()),
     )
-    facts = {**made.facts, "run": run}
+    facts = {**made.facts, "run": run, "warnings": list(city.warnings.values())}
     write_layer(folder / "plan.parquet", made.places, facts)
     write_text(folder / "plan.geojson", made.places.to_crs("EPSG:4326").to_json(drop_id=True) + "\n")
     write_text(folder / "plan.csv", plan_csv(made))
@@ -86,6 +90,7 @@ def plan(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
         "expected_in_hours": made.facts["expected_in_hours"],
         "uncapped_expected_in_hours": made.facts["uncapped_expected_in_hours"],
         "cap": made.facts["cap"],
+        "warnings": list(city.warnings.values()),
         "backtest": [] if backtest is None else backtest["sentences"],
         "outputs": [str((folder / name).relative_to(settings.root)) for name in names],
     }

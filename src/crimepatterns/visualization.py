@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from crimepatterns.city import City
 from crimepatterns.config import Settings
 from crimepatterns.domain.incidents import Incidents
+from crimepatterns.domain.police_found import police_warning
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.domain.scorecard import Scorecard
 from crimepatterns.errors import MissingInputError, PatternError
@@ -25,46 +26,19 @@ from crimepatterns.store.layers import read_forecast, read_layer, read_surface, 
 from crimepatterns.store.layout import slug
 from crimepatterns.store.scorecards import read_extra, read_scorecard
 from crimepatterns.visuals import static
+from crimepatterns.visuals.frame import save_figure
 
 __all__ = ["visualize"]
 
 _TASK = "Drawing figures"
+_DPI = 160
 _ALL = "all"
 _KINDS = (
-    "trend",
-    "context",
-    "density",
-    "gi_star",
-    "clusters",
-    "emerging",
-    "local_moran",
-    "change",
-    "near_repeat",
-    "knox",
-    "self_exciting",
-    "cards",
-    "scan",
-    "usual",
-    "concentration",
-    "repeat_places",
-    "gi_star_given",
-    "local_moran_given",
-    "density_ratio",
-    "smoothed_rates",
-    "similarity",
-    "network",
-    "street_density",
-    "season_trend",
-    "shifts",
-    "hours",
-    "seasons",
-    "forecast",
-    "shift_forecast",
-    "harm",
-    "scoreboard",
-    "curve",
-    "calibration",
-)
+    "trend", "context", "density", "gi_star", "clusters", "emerging", "local_moran", "change", "near_repeat",
+    "knox", "self_exciting", "cards", "scan", "usual", "concentration", "repeat_places", "gi_star_given",
+    "local_moran_given", "density_ratio", "smoothed_rates", "similarity", "network", "street_density", "season_trend", "shifts", "hours",
+    "seasons", "forecast", "shift_forecast", "harm", "scoreboard", "curve", "calibration",
+)  # fmt: skip
 
 
 def visualize(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
@@ -101,7 +75,7 @@ def visualize(settings: Settings, *, progress: Progress = silent) -> dict[str, A
                 # The summary is read by people and kept in manifests: no folders of this machine in it.
                 not_drawn[name] = str(reason).replace(f"{settings.root}/", "")
                 continue
-            figure.savefig(folder / f"{name}.png", dpi=160)
+            save_figure(figure, folder / f"{name}.png", dpi=_DPI, warning=gallery.warning_of(name))
             outputs.append(str(root / f"{name}.png"))
     progress(_TASK, len(figures), len(figures))
     kinds = sorted({gallery.kind_of(name) for name in not_drawn})
@@ -160,6 +134,14 @@ class _Gallery:
         """Name the kind of a figure: ``gi_star`` for ``gi_star_theft``."""
         found = [kind for kind in _KINDS if name == kind or name.startswith(f"{kind}_")]
         return max(found, key=len)
+
+    def warning_of(self, name: str) -> str:
+        """Say what must stand below a figure of a category that comes to light because the police look."""
+        about = name.removeprefix(f"{self.kind_of(name)}_")
+        found = self.city.found_by_police
+        drawn = {slug(category): category for category in {*self.pattern_categories, *self.city.targets}}
+        category = drawn.get(about, "")
+        return police_warning(category, found[category]) if category in found else ""
 
     @cached_property
     def run_date(self) -> str:

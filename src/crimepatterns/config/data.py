@@ -97,6 +97,7 @@ class TaxonomySettings(Model):
     mapping: dict[str, str] = Field(default_factory=dict)
     unmapped: Literal["keep", "other", "reject"] = "keep"
     police_initiated: tuple[str, ...] | None = None
+    arrest_column: str | None = None
     fixed_category: str | None = None
     harm: str | None = None
 

@@ -39,6 +39,8 @@ class CellExplanation:
     without_days : int
     without : float
         What would be expected if the incidents of the last `without_days` days had not happened.
+    warning : str
+        What must be kept in mind about the category; ends the sentence.
     """
 
     cell_id: str
@@ -52,6 +54,7 @@ class CellExplanation:
     contributions: Mapping[str, float]
     without_days: int
     without: float
+    warning: str = ""
 
     def sentence(self) -> str:
         """Say in plain words what is expected, why here, why now, and what recent incidents add."""
@@ -62,7 +65,7 @@ class CellExplanation:
             f"Cell {place}: {_number(self.expected)} incidents of {self.category} are expected in the {days} days from "
             f"{self.start.day} {self.start:%B %Y}{times}."
         )
-        return " ".join([first, *self._because(), self._otherwise()])
+        return " ".join([first, *self._because(), self._otherwise(), *([self.warning] if self.warning else [])])
 
     def to_json(self) -> dict[str, object]:
         """Return everything as plain values."""

@@ -1,6 +1,6 @@
 """Which model is served: the simplest one that nothing is shown to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +23,13 @@ class Champion:
     Parameters
     ----------
     model, reason : str
+    verdict : str
+        Said wherever its forecasts are shown, where a plain count suffices; empty otherwise.
     """
 
     model: str
     reason: str
+    verdict: str = ""
 
 
 def choose_champion(
@@ -35,6 +38,7 @@ def choose_champion(
     order: Sequence[str],
     budget: Budget,
     reference: str = "count_eb",
+    counts: Collection[str] = (),
     confidence: float = 0.95,
 ) -> Champion:
     """Choose on the select span; ties go to the simpler model.
@@ -52,6 +56,8 @@ def choose_champion(
     budget : Budget
         The primary budget.
     reference : str
+    counts : collection of str
+        Baselines, which suffice where nothing is shown to beat them.
     confidence : float
 
     Returns
@@ -80,7 +86,19 @@ def choose_champion(
                 f"({by_catch.verdict})."
             )
             incumbent = name
-    return Champion(incumbent, reason)
+    return Champion(incumbent, reason, _suffices(result, incumbent, usable, counts))
+
+
+def _suffices(result: BacktestResult, champion: str, usable: Sequence[str], counts: Collection[str]) -> str:
+    """Say that a plain count suffices where the champion is one and more than counts was tried."""
+    others = [name for name in usable if name not in counts]
+    if champion not in counts or not others:
+        return ""
+    beside = f"{len(others)} other model{'s are' if len(others) > 1 else ' is'}"
+    return (
+        f"The count suffices here: over {len(result.folds)} past periods {beside} not shown to be better than "
+        f"{champion} for {result.category}."
+    )
 
 
 def primary_hits(

@@ -14,7 +14,6 @@ from crimepatterns.domain.grid import Grid
 from crimepatterns.errors import ModelError
 from crimepatterns.store.digests import monthly_digests, sha256_file
 from crimepatterns.store.models import find_version
-from crimepatterns.store.retirements import read_retirements
 from crimepatterns.version import __version__
 
 __all__ = ["FORECAST_SETTINGS", "code_in_use", "differences", "inputs_of"]
@@ -56,7 +55,6 @@ def inputs_of(city: City, cutoff: pd.Timestamp, models: Mapping[str, str]) -> di
         "context": _ABSENT if known is None else known.digest,
         **_doubted_hours(city),
         **_harm(city),
-        **_retirements(city, cutoff),
         **{f"model {name}": _model_digest(city, name, version) for name, version in models.items() if version},
     }
 
@@ -100,12 +98,6 @@ def _harm(city: City) -> dict[str, str]:
         return {}
     told = json.dumps([dict(city.harm.by_category), dict(city.harm.by_offence), city.harm.unit], sort_keys=True)
     return {"harm weights": hashlib.sha256(told.encode()).hexdigest()[:16]}
-
-
-def _retirements(city: City, cutoff: pd.Timestamp) -> dict[str, str]:
-    """Say which champions monitoring had retired by then: their baseline is served, and the layers say so."""
-    known = read_retirements(city.layout).items()
-    return {f"retirement of {name}": one.sentence for name, one in known if pd.Timestamp(one.since) <= cutoff}
 
 
 def _area_digest(area: StudyArea) -> str:

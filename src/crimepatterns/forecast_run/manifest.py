@@ -37,6 +37,8 @@ class ForecastManifest:
         Digest of each thing that was read, under the name by which a difference is told.
     champions : mapping of str to str
         The model that was served, by category; its keys are the categories that were forecast.
+    told : mapping of str to mapping
+        What was said of each served model: where a plain count suffices, or whom it stands in for.
     models : mapping of str to str
         Version of every stored model that was used, by name; empty where none was stored.
     outputs : mapping of str to str
@@ -51,6 +53,7 @@ class ForecastManifest:
     commit: str | None
     inputs: Mapping[str, str] = field(repr=False)
     champions: Mapping[str, str]
+    told: Mapping[str, Mapping[str, Any]] = field(repr=False)
     models: Mapping[str, str] = field(repr=False)
     outputs: Mapping[str, str] = field(repr=False)
 

@@ -16,10 +16,11 @@ def sentence_of(stage: str, summary: Mapping[str, Any]) -> str:
     summary : mapping
         What the stage returned.
     """
+    warned = "".join(f" {text}" for text in summary.get("warnings", ()))
     if "sentence" in summary:
-        return str(summary["sentence"])
+        return f"{summary['sentence']}{warned}"
     teller = _TELLERS.get(stage)
-    return "" if teller is None else teller(summary)
+    return "" if teller is None else f"{teller(summary)}{warned}"
 
 
 def _ingest(summary: Mapping[str, Any]) -> str:
@@ -62,7 +63,16 @@ def _train(summary: Mapping[str, Any]) -> str:
 
 def _evaluate(summary: Mapping[str, Any]) -> str:
     chosen = ", ".join(f"{category}: {model}" for category, model in sorted(summary["champions"].items()))
-    return f"{_many(summary['origins'], 'past origin')} of the {summary['span']} span. Champions: {chosen}."
+    return (
+        f"{_many(summary['origins'], 'past origin')} of the {summary['span']} span. Champions: {chosen}."
+        f"{_enough(summary)}"
+    )
+
+
+def _enough(summary: Mapping[str, Any]) -> str:
+    """Say for which categories a plain count suffices."""
+    told = sorted(summary.get("suffices", ()))
+    return f" The count suffices for {', '.join(told)}." if told else ""
 
 
 def _forecast(summary: Mapping[str, Any]) -> str:
@@ -72,7 +82,7 @@ def _forecast(summary: Mapping[str, Any]) -> str:
     shifts = _shifts(summary["categories"])
     harm = f" {summary['harm']['sentence']}" if summary.get("harm") else ""
     retired = "".join(f" {category}: {facts['retired']}" for category, facts in told if "retired" in facts)
-    return f"{start} to {end}, expected: {expected}.{retired}{shifts}{harm}{_instead(summary)}"
+    return f"{start} to {end}, expected: {expected}.{_enough(summary)}{retired}{shifts}{harm}{_instead(summary)}"
 
 
 def _instead(summary: Mapping[str, Any]) -> str:

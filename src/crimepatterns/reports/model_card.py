@@ -52,6 +52,7 @@ def model_card(
     """
     parts = [
         _heading(title, config, manifest),
+        *([f"**{config['warning']}**"] if config.get("warning") else []),
         _USE,
         _data(config, manifest),
         _scores(metrics),
@@ -142,10 +143,18 @@ def _scores(metrics: Mapping[str, Any]) -> str:
         f"{metrics['held_out']['origins']} periods after it, all inside the fit span (the periods on which models are "
         "chosen and judged were not looked at). Beside it the shrunk count `count_eb` on the same cells:\n\n"
         "| score | this model | count_eb | better |\n|---|---|---|---|\n" + "\n".join(lines) + "\n\n"
+        f"{_verdict(own, counts)}"
         f"{own['share_positive'] * 100:.1f} % of cells and periods saw an incident, so always saying no is right in "
         f"{own['majority_accuracy']:.4f}: read accuracy beside that number. The scoreboard of the city holds hit rate, "
         "PAI, PEI and the comparison with every baseline."
     )
+
+
+def _verdict(own: Mapping[str, float], counts: Mapping[str, float]) -> str:
+    """Say plainly where the model was no better than the count it stands beside."""
+    if own["log_loss"] < counts["log_loss"]:
+        return ""
+    return "**The count suffices here**: on these periods the model's chances were no better than those of the count. "
 
 
 def _important(importance: Sequence[tuple[str, float, float]]) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import geopandas as gpd
@@ -48,6 +48,7 @@ def patrol_sheet_html(
     made_at: pd.Timestamp,
     backtest: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
     rows: int = 40,
 ) -> str:
     """Return the plan as a printable page without outside resources.
@@ -63,6 +64,8 @@ def patrol_sheet_html(
         What plans made in this way would have caught; see `planning.plan`.
     run : mapping, optional
         Further parameters to print, name to value.
+    warnings : sequence of str
+        Printed first.
     rows : int
         Places listed on the page; the CSV holds all of them.
 
@@ -89,6 +92,7 @@ def patrol_sheet_html(
         limits=_limits(plan),
         backtest=backtest,
         run=run or {},
+        warnings=warnings,
     )
 
 
@@ -184,7 +188,8 @@ dt { color: #5d584c } dd { margin: 0; font-variant-numeric: tabular-nums }
 <p>{{ facts.categories | join(", ") }}</p></div>
 <p class="when">{{ start.strftime("%a %d %b %Y") }} to {{ end.strftime("%a %d %b %Y") }} (exclusive)<br>
 forecast of {{ issued.strftime("%d %b %Y %H:%M %Z") }}</p></header>
-<div class="top"><div>{{ map | safe }}</div><div>
+{% for text in warnings %}<p class="warning"><strong>{{ text }}</strong></p>
+{% endfor %}<div class="top"><div>{{ map | safe }}</div><div>
 <h2 class="first">What the plan asks for</h2>
 <dl>
 <dt>Places</dt><dd>{{ facts.places }}, together {{ "%.2f" | format(facts.area_share * 100) }} % of the area

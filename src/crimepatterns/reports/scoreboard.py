@@ -139,8 +139,9 @@ def _cell(row: pd.Series, metric: str) -> str:
 
 
 def _statements(scorecard: Scorecard) -> list[str]:
-    notes = scorecard.notes
-    statements = [str(notes[key]) for key in ("as_of", "claims", "shortened") if notes.get(key)]
+    notes: Mapping[str, Any] = scorecard.notes
+    statements = [text for key in ("warnings", "suffices") for text in (notes.get(key) or {}).values()]
+    statements += [str(notes[key]) for key in ("as_of", "claims", "shortened") if notes.get(key)]
     champions = notes.get("champions")
     if isinstance(champions, dict):
         statements += [f"Champion for {name}: {model}." for name, model in champions.items()]

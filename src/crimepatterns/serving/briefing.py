@@ -127,6 +127,7 @@ def _forecast(results: Results, category: Category | None) -> dict[str, Any] | N
         "issued": _day_text(pd.Timestamp(made["facts"]["issued_at"])),
         "mostly_none": _cells_text(sum(none > 0.5 for none in made["none"]), len(made["none"])),
         "top": count_text(max(made["expected"], default=0.0)),
+        "warning": made["facts"].get("warning"),
     }
 
 

@@ -91,6 +91,8 @@ def _board(card: Scorecard, category: str) -> dict[str, Any]:
         "metrics": [_metric(name) for name in shown],
         "models": models,
         "verdicts": [with_model_labels(text) for text in verdict_sentences(card, category=category)],
+        "verdict": with_model_labels(str(dict(notes.get("suffices") or {}).get(category, ""))),  # type: ignore[call-overload]
+        "warning": dict(notes.get("warnings") or {}).get(category),  # type: ignore[call-overload]
         "statements": [str(notes[key]) for key in ("as_of", "claims", "shortened") if notes.get(key)],
         "calibration": _calibration(card, category, champion),
         "gate": dict(notes.get("calibration") or {}).get(category, {}).get(champion),  # type: ignore[call-overload]

@@ -76,6 +76,7 @@ def _explained(cell_id: str, row: Mapping[Any, Any], facts: Mapping[str, Any], m
         contributions=MappingProxyType({name: float(row[_column(name)]) for name in GROUPS}),
         without_days=_DAYS,
         without=float(row[_WITHOUT]),
+        warning=str(facts.get("warning", "")),
     )
 
 

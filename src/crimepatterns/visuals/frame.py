@@ -2,13 +2,14 @@
 
 import textwrap
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from crimepatterns.visuals.palette import INK, MUTED
+from crimepatterns.visuals.palette import ACCENT, INK, MUTED
 
-__all__ = ["Frame", "framed"]
+__all__ = ["Frame", "framed", "save_figure"]
 
 _MARGIN = 0.28
 _TITLE, _SUBTITLE, _CAPTION = 14.0, 9.5, 7.5
@@ -98,6 +99,29 @@ def framed(width: float, height: float, *, title: str, subtitle: str, caption: s
         linespacing=_LEADING,
     )
     return Frame(figure, _MARGIN, _MARGIN + foot, width, height)
+
+
+def save_figure(figure: Figure, path: Path, *, dpi: int, warning: str = "") -> None:
+    """Save a figure as a picture, with a warning below everything that it shows.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : path
+    dpi : int
+        Pixels per inch.
+    warning : str
+        Wrapped to the width; the picture grows by its lines.
+    """
+    if not warning:
+        figure.savefig(path, dpi=dpi)
+        return
+    total_w = figure.get_size_inches()[0]
+    lines = _wrapped(warning, total_w - 2 * _MARGIN, _CAPTION)
+    figure.text(
+        _MARGIN / total_w, 0.0, "\n".join(lines), fontsize=_CAPTION, color=ACCENT, va="top", linespacing=_LEADING
+    )
+    figure.savefig(path, dpi=dpi, bbox_inches="tight", pad_inches=_MARGIN)
 
 
 def _wrapped(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:

@@ -119,6 +119,25 @@ def test_a_model_that_is_shown_better_wins(result):
     assert "Shown better than noisy" in chosen.reason
 
 
+def test_the_count_suffices_only_where_more_was_tried_and_nothing_is_shown_better(result):
+    from crimepatterns.reports.scoreboard import scoreboard_html, scoreboard_text
+
+    counts = {"count", "count_eb"}
+    chosen = choose_champion(result, order=("count", "count_eb", "noisy"), budget=PRIMARY, counts=counts)
+    assert chosen.verdict.startswith("The count suffices here: over ")
+    assert "1 other model is not shown to be better than count_eb for theft." in chosen.verdict
+    alone = choose_champion(result, order=("count", "count_eb"), budget=PRIMARY, counts=counts)
+    assert alone.verdict == "", "nothing but counts was tried"
+    beaten = choose_champion(result, order=("noisy", "count_eb"), budget=PRIMARY, reference="noisy", counts={"noisy"})
+    assert beaten.verdict == "", "a model is shown to be better"
+    card = assemble_scorecard(
+        [result], span="select", budgets=BUDGETS, primary=PRIMARY, baselines=["count_eb"], simulations=2,
+        notes={"suffices": {"theft": chosen.verdict}},
+    )  # fmt: skip
+    assert chosen.verdict in scoreboard_text(card)
+    assert chosen.verdict in scoreboard_html(card)
+
+
 def test_baselines_of_an_earlier_span_stay(result):
     found = best_baselines(result, baselines=["count", "count_eb"], primary=PRIMARY)
     assert found["deviance"] == "count_eb"
