@@ -95,7 +95,7 @@ def test_the_drill_on_the_whole_product(small_city_run: Settings, tmp_path: Path
 
 def test_a_city_whose_name_begins_alike_keeps_its_models(small_city_run: Settings, tmp_path: Path) -> None:
     shutil.copytree(small_city_run.root / "models", tmp_path / "city" / "models")
-    mine = sorted(path.name for path in (tmp_path / "city" / "models").iterdir())
+    mine = sorted(path.name for path in (tmp_path / "city" / "models").iterdir() if path.is_dir())
     other = tmp_path / "city" / "models" / "default-north-burglary-random_forest"
     shutil.copytree(tmp_path / "city" / "models" / mine[0], other)
     archive = back_up(at(small_city_run, tmp_path / "city"), tmp_path / "kept.tar")
@@ -130,6 +130,31 @@ def test_keys_are_kept_only_when_named(city: Settings, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("x")
     with pytest.raises(ConfigError, match="no file below the project folder"):
         back_up(city, tmp_path / "more.tar", also=[tmp_path / "elsewhere"])
+
+
+def test_forecasts_that_were_issued_come_back(city: Settings, tmp_path: Path) -> None:
+    layout = Layout(city.root, city.city)
+    kept = [layout.issued / "a" / "verified.json", layout.monitoring / "retirement.json"]
+    for path in kept:
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    back_up(city, tmp_path / "kept.tar")
+    for path in kept:
+        path.write_text('{"later": 1}')
+    found = restore(city, tmp_path / "kept.tar", force=True)
+    assert [path.read_text() for path in kept] == ["{}", "{}"]
+    assert {"data/issued/default", "results/default/monitoring"} <= set(found.replaced)
+
+
+def test_the_log_of_access_is_not_undone(city: Settings, tmp_path: Path) -> None:
+    log = city.root / city.security.audit_file
+    log.write_text("one\n")
+    back_up(city, tmp_path / "kept.tar")
+    log.write_text("one\ntwo\n")
+    assert city.security.audit_file in restore(city, tmp_path / "kept.tar", force=True).kept
+    assert log.read_text() == "one\ntwo\n"
+    restore(at(city, tmp_path / "new"), tmp_path / "kept.tar")
+    assert (tmp_path / "new" / city.security.audit_file).read_text() == "one\n"
 
 
 def test_a_backup_never_replaces_one(city: Settings, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Keep what nothing can make again, and put it back.
 
-A backup holds the raw copies with the list of erased records, analysts' decisions, issued forecasts with their
-verdicts, the ledger, trained models, the manifests of finished stages and the searches for settings. It leaves out what
-`run` makes again from these (cleaned incidents, maps, forecasts, figures) unless it is asked to hold results, and keys
-unless a file is named.
+A backup holds the raw copies with the list of erased records, analysts' decisions, the ledger and the log of access,
+trained models, issued forecasts with their verdicts, and manifests and searches. It leaves out what `run` makes again
+from these (cleaned incidents, maps, forecasts, figures) unless it is asked to hold results, and keys unless a file is
+named.
 """
 
 import re
@@ -74,7 +74,7 @@ def back_up(settings: Settings, target: Path, *, results: bool = False, also: Se
     if target.exists():
         raise ConfigError(f"{target} exists, and a backup never replaces one: name another file.")
     with city_lock(layout.results):
-        files = dict(_files(layout, _places(layout, results=results)))
+        files = dict(_files(layout, _places(settings, layout, results=results)))
         if not files:
             raise CrimePatternsError(f"{settings.city} has nothing to keep in {settings.root.resolve()} yet.")
         files |= {_inside(settings.root, path): path for path in also}
@@ -135,8 +135,8 @@ def restore(
         try:
             found = _a_backup(archive, read_archive(archive, into=staging / "new", seal=seal))
             _refuse_foreign(archive, found, settings)
-            _refuse_loss(layout, found, force=force, with_erased=with_erased)
-            restored = _swap_in(layout, staging, found)
+            _refuse_loss(settings, layout, found, force=force, with_erased=with_erased)
+            restored = _swap_in(settings, layout, staging, found)
             for home in city_models(layout):
                 # An older log of stages would be taken for a forged one.
                 remember(home)
@@ -148,10 +148,28 @@ def restore(
 # -- what is kept ----------------------------------------------------------------------------------------------------
 
 
-def _places(layout: Layout, *, results: bool) -> list[Path]:
-    """Give files and folders that a backup keeps; they need not be there."""
-    kept = [layout.raw, layout.card_decisions.parent, layout.issued, layout.ledger, *city_models(layout)]
-    return [*kept, layout.results] if results else [*kept, layout.stages, layout.tuning, layout.forecast_manifests]
+def _whole(layout: Layout) -> list[Path]:
+    """Give folders that are kept, and replaced, as a whole; they need not be there."""
+    decisions, searches = layout.card_decisions.parent, [layout.tuning, layout.grid_choice]
+    return [
+        layout.raw,
+        decisions,
+        layout.issued,
+        layout.monitoring,
+        layout.stages,
+        layout.forecast_manifests,
+        *searches,
+    ]
+
+
+def _evidence(settings: Settings, layout: Layout) -> list[Path]:
+    """Give files that only ever grow: what they hold is not undone."""
+    return [layout.ledger, layout.root / settings.security.audit_file]
+
+
+def _places(settings: Settings, layout: Layout, *, results: bool) -> list[Path]:
+    kept = [*_whole(layout), *_evidence(settings, layout), *city_models(layout)]
+    return [*(place for place in kept if not place.is_relative_to(layout.results)), layout.results] if results else kept
 
 
 def city_models(layout: Layout) -> list[Path]:
@@ -208,8 +226,10 @@ def _refuse_foreign(path: Path, archive: Archive, settings: Settings) -> None:
         )
 
 
-def _refuse_loss(layout: Layout, archive: Archive, *, force: bool, with_erased: bool) -> None:
-    there = [place for place in _places(layout, results=False) if place.exists()]
+def _refuse_loss(settings: Settings, layout: Layout, archive: Archive, *, force: bool, with_erased: bool) -> None:
+    kept = _places(settings, layout, results=False)
+    # The log of access is there as soon as somebody looked at an empty page.
+    there = [place for place in kept if place.exists() and place not in _evidence(settings, layout)[1:]]
     if there and not force:
         raise CrimePatternsError(
             f"{layout.city} has data already ({there[0]} and {len(there) - 1} more places): --force replaces them."
@@ -223,11 +243,12 @@ def _refuse_loss(layout: Layout, archive: Archive, *, force: bool, with_erased: 
         )
 
 
-def _swap_in(layout: Layout, staging: Path, archive: Archive) -> Restored:
+def _swap_in(settings: Settings, layout: Layout, staging: Path, archive: Archive) -> Restored:
     """Move each place into position, and all back should one fail; a killed swap is finished by restoring again."""
     new, old = staging / "new", staging / "old"
     units = _units(layout, archive)
-    kept = [name for name in units if layout.root / name == layout.ledger and _goes_on(layout.ledger, new / name)]
+    grown = _evidence(settings, layout)
+    kept = [name for name in units if layout.root / name in grown and _goes_on(layout.root / name, new / name)]
     moved: dict[str, bool] = {}
     try:
         for name in (name for name in units if name not in kept):
@@ -253,15 +274,7 @@ def _move(source: Path, target: Path) -> None:
 
 def _units(layout: Layout, archive: Archive) -> list[str]:
     """Give the places that are replaced as a whole: a city's folder, a model, a single file."""
-    whole = [
-        layout.raw,
-        layout.card_decisions.parent,
-        layout.issued,
-        layout.stages,
-        layout.tuning,
-        layout.forecast_manifests,
-    ]
-    folders = [place.relative_to(layout.root).as_posix() for place in whole]
+    folders = [place.relative_to(layout.root).as_posix() for place in _whole(layout)]
     units = set()
     for name in archive.files:
         folder = next((one for one in folders if name.startswith(f"{one}/")), None)
@@ -270,14 +283,14 @@ def _units(layout: Layout, archive: Archive) -> list[str]:
     return sorted(units)
 
 
-def _goes_on(ledger: Path, kept: Path) -> bool:
-    """Tell whether the ledger that is there holds all lines of the kept one; refuse where neither holds the other."""
-    if not ledger.exists():
+def _goes_on(log: Path, kept: Path) -> bool:
+    """Tell whether the log that is there holds all lines of the kept one; refuse where neither holds the other."""
+    if not log.exists():
         return False
-    there, then = ledger.read_bytes(), kept.read_bytes()
+    there, then = log.read_bytes(), kept.read_bytes()
     if not there.startswith(then) and not then.startswith(there):
         raise CrimePatternsError(
-            f"{ledger} and the ledger in the backup contradict each other, and both are evidence: keep one of them "
+            f"{log} and the one in the backup contradict each other, and both are evidence: keep one of them "
             "elsewhere under another name, then restore again."
         )
     return there.startswith(then)
