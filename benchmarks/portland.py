@@ -19,7 +19,7 @@ import shapely
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from crimepatterns.challenge import ChallengePlane, draw_map
+from crimepatterns.challenge_plane import ChallengePlane, draw_map
 from crimepatterns.city import City
 from crimepatterns.config import load_settings
 from crimepatterns.decisions.challenge_rules import NIJ
@@ -100,7 +100,7 @@ def plot(plane: ChallengePlane, one: Occurrences, origins: Origins, path: Path) 
     best = choose_best(attempt.trial, origins.ended_by(day))
     lattice, fading = attempt.trial.lattices[best.lattice], attempt.trial.fadings[best.fading]
     area_mi2 = max(plane.wanted.challenge_areas_mi2)
-    cells = draw_map(plane, one, day, lattice, fading, area_mi2)
+    cells, _ = draw_map(plane, one, day, lattice, fading, area_mi2)
     hot = cells.loc[cells["hotspot"] == 1]
     centres = shapely.get_coordinates(hot.geometry.centroid.to_numpy())
     month = one.places[(one.day >= day) & (one.day < end)]

@@ -1,43 +1,29 @@
 """Stage: maps under the rules of the NIJ challenge, for every horizon, tuned on days before the cutoff alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
-from numpy.typing import NDArray
 
+from crimepatterns.challenge_plane import Attempt, ChallengePlane, draw_map
 from crimepatterns.city import City
 from crimepatterns.config import Settings
-from crimepatterns.config.grid_choice import GridChoiceSettings
-from crimepatterns.decisions.challenge_rules import NIJ, ChallengeRules
+from crimepatterns.decisions.challenge_rules import NIJ
 from crimepatterns.domain.map_units import FOOT_M, metres_per_unit
-from crimepatterns.domain.place_lattice import PlaceLattice
 from crimepatterns.domain.protocols import Progress, silent
 from crimepatterns.errors import ConfigError
 from crimepatterns.evaluation.grid_choice import (
     Occurrences,
     Origins,
-    Recount,
-    Trial,
     choose_best,
-    hottest,
     nested_gain,
-    recounted,
-    try_lattices,
 )
-from crimepatterns.features.fading_counts import CountedPlaces, Fading
 from crimepatterns.grid_trials import (
     FEWEST_WINDOWS,
     YEAR_DAYS,
-    chooser,
     civil_day,
-    fadings_of,
-    lattices_of,
     occurrences_of,
 )
 from crimepatterns.store.atomic import replacing_folder, write_json
@@ -45,99 +31,10 @@ from crimepatterns.store.layout import slug
 from crimepatterns.store.map_files import write_map
 from crimepatterns.version import __version__
 
-__all__ = ["Attempt", "ChallengePlane", "draw_map", "draw_maps"]
+__all__ = ["draw_maps"]
 
 _WINDOW_DAYS = 28
 """Shorter windows hold too few incidents to choose by; which places are hot does not change within a month."""
-
-
-@dataclass(frozen=True, eq=False)
-class ChallengePlane:
-    """The rules of a challenge in the unit of a reference system.
-
-    Parameters
-    ----------
-    rules : ChallengeRules
-    crs : str
-        Projected, in metres or feet.
-    area : shapely Geometry
-        Study area in `crs`.
-    wanted : GridChoiceSettings
-    """
-
-    rules: ChallengeRules
-    crs: str
-    area: shapely.Geometry = field(repr=False)
-    wanted: GridChoiceSettings
-
-    @cached_property
-    def unit_m(self) -> float:
-        """Metres of a unit."""
-        unit = metres_per_unit(self.crs)
-        if unit is None:
-            raise ConfigError(f"Rules in feet need a projected reference system, {self.crs} is in degrees: set crs.")
-        return unit
-
-    @property
-    def anchor(self) -> tuple[float, float]:
-        """About which point lattices are turned: a whole one near the middle of the study area."""
-        west, south, east, north = self.area.bounds
-        return float(round((west + east) / 2)), float(round((south + north) / 2))
-
-    @cached_property
-    def lattices(self) -> tuple[PlaceLattice, ...]:
-        """What is tried."""
-        return lattices_of(
-            self.wanted, self._units(self.wanted.challenge_cells_ft), anchor=self.anchor,
-            aspects=self.wanted.challenge_aspects,
-        )  # fmt: skip
-
-    @cached_property
-    def usual(self) -> tuple[PlaceLattice, ...]:
-        """Upright squares of the smallest area that is allowed: those of the count that the maps are compared with."""
-        side = float(np.sqrt(self.rules.least_cell_ft2))
-        return lattices_of(self.wanted, self._units([side]), anchor=self.anchor, rotations_deg=[0.0])
-
-    def budgets(self, lattices: Sequence[PlaceLattice]) -> list[NDArray[np.float64]]:
-        """Give the number of cells of each lattice for each area that is wished for."""
-        return [
-            np.array(
-                [
-                    float(self.rules.cells_for(lattice, area, unit_m=self.unit_m))
-                    for area in self.wanted.challenge_areas_mi2
-                ]
-            )
-            for lattice in lattices
-        ]
-
-    def attempt(self, occurrences: Occurrences, origins: Origins) -> "Attempt":
-        """Try all lattices and fadings by score alone, and the plain count on usual lattices."""
-        choose, budgets, usual = chooser(self.wanted), self.budgets(self.lattices), self.budgets(self.usual)
-        trial = try_lattices([occurrences], self.lattices, fadings_of(self.wanted), origins, budgets)
-        count = try_lattices([occurrences], self.usual, [Fading()], origins, usual, choose=choose)
-        again = None if choose is hottest else recounted(trial, [occurrences], budgets, choose)
-        return Attempt(trial, count.hits.mean(axis=(0, 1)), again)
-
-    def _units(self, feet: Sequence[float]) -> list[float]:
-        return [length * FOOT_M / self.unit_m for length in feet]
-
-
-@dataclass(frozen=True, eq=False)
-class Attempt:
-    """What was tried, and what it is compared with.
-
-    Parameters
-    ----------
-    trial : Trial
-    count : ndarray of float, shape (n_origins, n_budgets)
-        Hits of the plain count, averaged over the positions of the usual lattice.
-    recount : callable or None
-        Where cells are not chosen by score alone; see `recounted`.
-    """
-
-    trial: Trial
-    count: NDArray[np.float64] = field(repr=False)
-    recount: Recount | None = None
 
 
 def draw_maps(
@@ -188,10 +85,13 @@ def draw_maps(
                 tried[name, days] = plane.attempt(occurrences[name], _origins(settings, occurrences, cutoff, days))
             facts = _chosen(tried[name, days], settings)
             for area in plane.wanted.challenge_areas_mi2:
-                cells = draw_map(plane, occurrences[name], civil_day(cutoff), facts["lattice"], facts["fading"], area)
+                cells, compact = draw_map(
+                    plane, occurrences[name], civil_day(cutoff), facts["lattice"], facts["fading"], area
+                )
                 about = {
                     "rules": plane.rules.name, "category": name, "horizon": horizon, "cutoff": cutoff.isoformat(),
-                    "area_mi2": area, "code_version": __version__, **_plain(facts),
+                    "area_mi2": area, "code_version": __version__, "patches": compact.patches,
+                    "area_to_perimeter_km": round(compact.area_to_perimeter_km, 6), **_plain(facts),
                 }  # fmt: skip
                 file = f"{slug(name)}_{horizon}_{area:g}.gpkg"
                 write_map(folder / file, cells, about, dated=cutoff)
@@ -208,39 +108,6 @@ def draw_maps(
         "sentences": _sentences(maps, cutoff),
         "outputs": outputs,
     }
-
-
-def draw_map(
-    plane: ChallengePlane,
-    occurrences: Occurrences,
-    day: int,
-    lattice: PlaceLattice,
-    fading: Fading,
-    area_mi2: float,
-) -> gpd.GeoDataFrame:
-    """Draw all whole cells over the study area, those that the rules let be chosen marked as ``hotspot``.
-
-    Cells that tie are taken by column and row, since a map cannot have half a cell.
-    """
-    past = (occurrences.day < day) & (occurrences.known <= day)
-    counted = CountedPlaces.on(lattice, occurrences.places[past])
-    everything = np.ones(int(past.sum()), dtype=bool)
-    (scores,) = counted.scores(everything, (day - occurrences.day[past]).astype(float), [fading])
-    number = plane.rules.cells_for(lattice, area_mi2, unit_m=plane.unit_m)
-    share = chooser(plane.wanted)(scores, counted, float(number))
-    order = np.lexsort((np.arange(len(scores)), -scores, -share))[:number]
-    cells = np.unique(np.vstack([lattice.over(plane.area), counted.cells]), axis=0)
-    names = [f"{column}_{row}" for column, row in cells]
-    position = {name: i for i, name in enumerate(names)}
-    at = np.array([position[f"{column}_{row}"] for column, row in counted.cells], dtype=np.int64)
-    hot, value = np.zeros(len(cells), dtype=np.int32), np.zeros(len(cells))
-    hot[at[order]], value[at] = 1, scores
-    if len(order) < number:
-        # A short record: the rest of the area is filled in order.
-        hot[np.flatnonzero(hot == 0)[: number - len(order)]] = 1
-    return gpd.GeoDataFrame(
-        {"cell_id": names, "hotspot": hot, "score": value}, geometry=list(lattice.shapes(cells)), crs=plane.crs
-    )
 
 
 def _plane(city: City) -> ChallengePlane:

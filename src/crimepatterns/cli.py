@@ -182,12 +182,12 @@ def evaluate(
     before: maps.Before = None,
     start: maps.From = None,
     until: maps.Until = None,
+    rules: maps.Check = None,
 ) -> None:
     """Replay past weeks and score every model beside the baselines; or score one map by --truth."""
-    if truth is not None:
-        settings = settings_of(config, change)
-        maps.score_map_file(settings, truth, forecast=forecast, category=category, field=field, before=before,
-                       days=(start, until), as_json=as_json)  # fmt: skip
+    asked = maps.MapQuestion(truth, rules, forecast, category, field, before, (start, until))
+    if asked:
+        maps.answer(settings_of(config, change), asked, as_json=as_json)
         return
     _stage("judge" if report else "evaluate", config, change, as_json=as_json, force=force)
 

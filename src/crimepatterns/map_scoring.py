@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from crimepatterns.config import Settings
+from crimepatterns.decisions.challenge_rules import NIJ
 from crimepatterns.domain.area import choose_metric_crs
 from crimepatterns.domain.map_units import metres_per_unit
 from crimepatterns.errors import ConfigError, DomainError, SchemaError
@@ -20,12 +21,13 @@ from crimepatterns.evaluation.selection import Budget, select_cells
 from crimepatterns.sources.context_file import ContextTable, read_context
 from crimepatterns.store.layout import Layout, slug
 
-__all__ = ["HOTSPOT", "score_file"]
+__all__ = ["HOTSPOT", "check_file", "score_file"]
 
 HOTSPOT = "hotspot"
 """Field of a map that says 1 for the chosen cells and 0 for the others, in any case of letters."""
 
 _SCORES = ("score", "expected", "mean_0")
+_NO_POLYGONS = "holds no polygons: give a GeoPackage, GeoJSON, Shapefile or GeoParquet of cells."
 _PLACES = (("x", "y", False), ("longitude", "latitude", True), ("lon", "lat", True))
 
 
@@ -103,6 +105,33 @@ def score_file(
     return {**facts, "sentences": _sentences(score, facts)}
 
 
+def check_file(settings: Settings, forecast: Path) -> dict[str, Any]:
+    """Say which rules of the NIJ challenge a map breaks.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``cleaning.coordinates_crs`` is the reference system of the records, which the map must have.
+    forecast : Path
+        All cells of the map.
+
+    Returns
+    -------
+    dict
+        ``map``, ``rules``, ``broken_rules`` (sentences; none where it is valid) and ``sentences``.
+    """
+    read = read_context(forecast)
+    if read.geometry is None:
+        raise SchemaError(
+            f"{forecast} holds no polygons: give a GeoPackage, GeoJSON, Shapefile or GeoParquet of cells."
+        )
+    attributes = read.table.select(list(read.columns)).to_pandas()
+    cells = gpd.GeoDataFrame(attributes, geometry=read.geometry, crs=read.crs)
+    broken = NIJ.broken_by(cells, crs=settings.cleaning.coordinates_crs)
+    said = [f"{forecast.name} breaks the rules of {NIJ.name}.", *broken] if broken else [f"{forecast.name} is valid."]
+    return {"map": str(forecast), "rules": NIJ.name, "broken_rules": broken, "sentences": said}
+
+
 @dataclass(frozen=True, eq=False)
 class _Plane:
     """A map in metres: its own projected plane, or a UTM zone where it is in degrees."""
@@ -114,9 +143,7 @@ class _Plane:
     @classmethod
     def of(cls, path: Path, read: ContextTable) -> "_Plane":
         if read.geometry is None:
-            raise SchemaError(
-                f"{path} holds no polygons: give a GeoPackage, GeoJSON, Shapefile or GeoParquet of cells."
-            )
+            raise SchemaError(f"{path} {_NO_POLYGONS}")
         if read.crs is None:
             raise SchemaError(f"{path} does not name its reference system: write it again with one, such as EPSG:2913.")
         scale, crs = metres_per_unit(read.crs), read.crs

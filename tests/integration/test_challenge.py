@@ -117,6 +117,8 @@ def test_compact_maps_have_patches(one_city: Settings) -> None:
     hot = cells.loc[cells["hotspot"] == 1].geometry.buffer(1.0)
     touching = [int((shapely.area(shapely.intersection(one, hot.to_numpy())) > 100).sum()) - 1 for one in hot]
     assert np.mean(np.array(touching) > 0) > 0.95
+    assert drawn["maps"][0]["patches"] <= len(hot) / 2
+    assert drawn["maps"][0]["area_to_perimeter_km"] > 0.25 * 250 * 0.3048 / 1e3
     assert drawn["maps"][0]["broken_rules"] == []
 
 

@@ -9,11 +9,17 @@ import pytest
 import shapely
 from typer.testing import CliRunner
 
+from crimepatterns.city import City
 from crimepatterns.cli import app
-from crimepatterns.config import load_settings
+from crimepatterns.config import Settings, load_settings
+from crimepatterns.data_processing import clean, ingest
 from crimepatterns.domain.map_units import FOOT_M
 from crimepatterns.errors import ConfigError, DomainError, SchemaError
+from crimepatterns.evaluation.hotspot_metrics import catch
+from crimepatterns.evaluation.selection import Budget
+from crimepatterns.forecasting import forecast
 from crimepatterns.map_scoring import score_file
+from crimepatterns.store.layers import read_forecast
 
 CORNER = (7_640_000.0, 680_000.0)
 SIDE_FT = 500.0
@@ -36,7 +42,7 @@ def incidents_csv(folder: Path) -> Path:
     return path
 
 
-def settings_for(**more: object) -> object:
+def settings_for(**more: object) -> Settings:
     cleaning = {"coordinates_crs": "EPSG:2913"}
     return load_settings(overrides={"cleaning": cleaning, "columns": {"occurred_from": "day"}, **more})
 
@@ -105,6 +111,40 @@ def test_the_command_prints_sentences_or_json(tmp_path: Path) -> None:
     assert "3 of 6 incidents fell into the chosen 0.023 km2" in said.output
     told = json.loads(CliRunner().invoke(app, [*command, "--json"]).output)
     assert told["hits"] == 3
+
+
+def test_the_rules_of_the_challenge_are_checked(tmp_path: Path) -> None:
+    a_map().to_file(tmp_path / "map.gpkg")
+    options = ["--forecast", str(tmp_path / "map.gpkg"), "--set", "cleaning.coordinates_crs=EPSG:2913"]
+    said = CliRunner().invoke(app, ["evaluate", "--rules", "nij", *options])
+    assert said.exit_code == 0, said.output
+    assert said.output.splitlines() == [
+        "map.gpkg breaks the rules of nij.",
+        "Hot spots cover 0.0090 sq mi, not 0.25 to 0.75.",
+    ]
+    with pytest.raises(ConfigError, match="by --truth"):
+        CliRunner().invoke(app, ["evaluate", *options], catch_exceptions=False)
+
+
+def test_our_own_forecast_is_scored_as_the_backtest_would(tmp_path: Path) -> None:
+    few = {"categories": ["theft"], "models": ["count"], "champion": "count"}
+    whole = load_settings(
+        overrides={"root": str(tmp_path), "source": {"incidents": 4_000, "years": 1}, "context": [], "forecast": few}
+    )
+    for stage in (ingest, clean, forecast):
+        stage(whole)
+    city = City(whole)
+    table = city.incidents.of("theft").table
+    table[["x", "y"]].to_csv(tmp_path / "truth.csv", index=False)
+    settings = whole.model_copy(
+        update={"cleaning": whole.cleaning.model_copy(update={"coordinates_crs": city.area.crs})}
+    )
+    found = score_file(settings, tmp_path / "truth.csv", category="theft")
+    made, _ = read_forecast(city.layout.forecasts / "theft.parquet", city.area)
+    happened = np.bincount(city.grid.assign(table["x"], table["y"])[0], minlength=len(city.grid))
+    budget = Budget(area_share=whole.evaluation.primary_budget)
+    expected = catch(made.mean[:, 0], happened, city.grid.area_km2, budget)
+    assert (found["hits"], found["best_possible_hits"]) == pytest.approx((expected.hits, expected.best))
 
 
 @pytest.mark.shared

@@ -10,7 +10,7 @@ from scipy.sparse import csgraph
 
 from crimepatterns.errors import DomainError
 
-__all__ = ["CompactSelection", "Compactness", "select_compact"]
+__all__ = ["CompactSelection", "Compactness", "describe_selection", "select_compact"]
 
 
 @dataclass(frozen=True)
@@ -120,12 +120,15 @@ def select_compact(
         raise DomainError(
             f"No patch of {greedy.wish.least_cells} cells fits into {budget_km2:g} km2: allow more area or less cells."
         )
-    return _described(greedy.chosen, areas, borders, lengths)
+    return describe_selection(greedy.chosen, areas, borders, lengths)
 
 
-def _described(
-    chosen: NDArray[np.bool_], areas: NDArray[np.float64], borders: sparse.csr_array, lengths: NDArray[np.float64]
+def describe_selection(
+    chosen: NDArray[np.bool_], area_km2: ArrayLike, borders_km: sparse.sparray, perimeter_km: ArrayLike
 ) -> CompactSelection:
+    """Tell how compact a choice of cells is, however it was made; parameters as for `select_compact`."""
+    areas, lengths = np.asarray(area_km2, dtype=float), np.asarray(perimeter_km, dtype=float)
+    borders = sparse.csr_array(borders_km)
     members = np.flatnonzero(chosen)
     inner = borders[members][:, members]
     _, label = csgraph.connected_components(inner, directed=False)
