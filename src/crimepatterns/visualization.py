@@ -36,8 +36,8 @@ _ALL = "all"
 _KINDS = (
     "trend", "context", "density", "gi_star", "clusters", "emerging", "local_moran", "change", "near_repeat",
     "knox", "self_exciting", "cards", "scan", "usual", "concentration", "repeat_places", "gi_star_given",
-    "local_moran_given", "density_ratio", "smoothed_rates", "similarity", "network", "street_density", "season_trend", "shifts", "hours",
-    "seasons", "forecast", "shift_forecast", "harm", "scoreboard", "curve", "calibration",
+    "local_moran_given", "density_ratio", "smoothed_rates", "similarity", "network", "street_density", "season_trend",
+    "shifts", "hours", "seasons", "forecast", "shift_forecast", "harm", "scoreboard", "curve", "calibration",
 )  # fmt: skip
 
 
