@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from crimepatterns.cli import app
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.errors import CrimePatternsError
-from crimepatterns.operations.daily import daily, last_report
+from crimepatterns.operations.daily import _due, daily, last_report
 from crimepatterns.operations.locking import city_lock
 from crimepatterns.store.atomic import read_json, write_json
 from crimepatterns.store.layout import Layout
@@ -63,8 +63,9 @@ def test_a_second_run_changes_nothing_and_teaches_nothing(city: Settings) -> Non
     report = daily(city)
     states = {step.name: step.state for step in report.steps}
     assert {states.pop("train"), states.pop("evaluate")} == {"not due"}
+    assert states.pop("monitor") == "done"  # how old the data are depends on the day
     assert set(states.values()) == {"unchanged"}
-    assert report.sentence() == "All well: nothing had changed."
+    assert report.sentence() == "All well: monitor done."
     kept = last_report(city)
     assert kept is not None
     assert kept["sentence"] == report.sentence()
@@ -82,6 +83,19 @@ def test_models_are_taught_again_when_the_records_have_grown_old(city: Settings)
     states = {step.name: step.state for step in daily(city).steps}
     # The stages themselves find that nothing has changed.
     assert (states["train"], states["evaluate"]) == ("unchanged", "unchanged")
+    write_json(manifest, facts)
+
+
+def test_models_are_taught_again_after_a_drift(city: Settings) -> None:
+    """Found beyond what they were taught on; a drift from before is in what they know."""
+    layout = Layout(city.root, city.city)
+    assert not _due(city, layout)
+    manifest = layout.stages / "monitor.json"
+    facts = read_json(manifest)
+    shift = {**facts["summary"]["drift"][0], "alarm": True}
+    for until, due in (("2999-01-01", True), ("2000-01-01", False)):
+        write_json(manifest, {**facts, "summary": {**facts["summary"], "drift": [shift], "drift_until": until}})
+        assert _due(city, layout) is due
     write_json(manifest, facts)
 
 

@@ -1,4 +1,4 @@
-"""The work of every morning: fetch, clean, doubt, forecast, plan, draw; teach models anew when they are due.
+"""The work of every morning: fetch, clean, doubt, watch, forecast, plan, draw; teach models anew when they are due.
 
 Each step is a stage, so a second run finds what is unchanged, and a run after a crash goes on where the last one
 stopped. A step that fails leaves the last good result in place and the steps after it go on from there: an old
@@ -27,9 +27,11 @@ __all__ = ["DailyReport", "DailyStep", "daily", "last_report"]
 
 State = Literal["done", "unchanged", "not due", "not possible", "failed"]
 
-_BEFORE = ("ingest", "clean", "context", "check", "patterns")
+_BEFORE = ("ingest", "clean", "context", "check", "patterns", "monitor")
 _TEACHING = ("train", "evaluate")
 _AFTER = ("forecast", "plan", "visualize")
+_BY_THE_CLOCK = frozenset({"monitor"})
+"""Steps whose result depends on the day, and which therefore always run."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ class DailyReport:
 def daily(settings: Settings, *, retrain: bool = False, progress: Progress = silent) -> DailyReport:
     """Do the work of a morning and write its report to ``results/<city>/daily``.
 
-    Models are taught and scored anew when they never were, or when the records reach ``daily.retrain_days`` beyond
-    what they were taught on.
+    Models are taught and scored anew when they never were, when the records reach ``daily.retrain_days`` beyond what
+    they were taught on, or when drift was found after that. What `monitor` found decides who is served.
 
     Parameters
     ----------
@@ -146,8 +148,8 @@ def _steps(settings: Settings, layout: Layout, *, retrain: bool, progress: Progr
         if due:
             yield _step(settings, name, progress)
         else:
-            until = f"due when the records reach {settings.daily.retrain_days} days beyond the last training"
-            yield DailyStep(name, "not due", 0.0, until if settings.daily.retrain_days is not None else "switched off")
+            when = f"due {settings.daily.retrain_days} days of records after the last training, or after a drift"
+            yield DailyStep(name, "not due", 0.0, when if settings.daily.retrain_days is not None else "switched off")
     for name in _AFTER:
         yield _step(settings, name, progress)
 
@@ -156,7 +158,7 @@ def _step(settings: Settings, name: str, progress: Progress) -> DailyStep:
     """Run one stage; its failure is told, and leaves the last good result."""
     began = time.monotonic()
     try:
-        outcome = run_stage(settings, name, progress=progress)
+        outcome = run_stage(settings, name, force=name in _BY_THE_CLOCK, progress=progress)
     except NotApplicableError as error:
         return DailyStep(name, "not possible", _since(began), str(error))
     except (CrimePatternsError, OSError) as error:
@@ -169,16 +171,24 @@ def _state(outcome: StageOutcome) -> State:
 
 
 def _due(settings: Settings, layout: Layout) -> bool:
-    """Tell whether models were never taught, or on records that are too old by now."""
+    """Tell whether models were never taught, or on records that are too old by now, or before a drift."""
     trained, scored = stage_manifest(settings, "train"), stage_manifest(settings, "evaluate")
     if trained is None or scored is None:
         return True
     days = settings.daily.retrain_days
     if days is None or not layout.cleaning_report.is_file():
         return False
-    last = pd.Timestamp(read_json(layout.cleaning_report)["last"])
-    taught = pd.Timestamp(trained["summary"]["trained_until"])
-    return bool((last.tz_localize(None) - taught.tz_localize(None)).days >= days)
+    taught = _day(trained["summary"]["trained_until"])
+    if (_day(read_json(layout.cleaning_report)["last"]) - taught).days >= days:
+        return True
+    watched = stage_manifest(settings, "monitor")
+    found = {} if watched is None else watched["summary"]
+    drifted = any(shift["alarm"] for shift in found.get("drift", ()))
+    return drifted and _day(found["drift_until"]) > taught
+
+
+def _day(moment: str) -> pd.Timestamp:
+    return pd.Timestamp(moment).tz_localize(None).normalize()
 
 
 def _now() -> str:
