@@ -21,6 +21,7 @@ from crimepatterns.domain.protocols import Executor, Progress, silent
 from crimepatterns.forecasts.held_out import HeldOut, hold_out, permutation_importance
 from crimepatterns.forecasts.learned_forecaster import FittedLearner, LearnedForecaster
 from crimepatterns.forecasts.optuna_search import OptunaSearch, Range
+from crimepatterns.forecasts.partial_dependence import partial_dependence
 from crimepatterns.forecasts.probability_scores import probability_scores
 from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
 from crimepatterns.forecasts.stored_learner import learner_config
@@ -31,12 +32,13 @@ from crimepatterns.store.model_stages import name_candidate, promote
 from crimepatterns.store.models import save_model
 from crimepatterns.store.studies import open_studies, write_tuned
 from crimepatterns.version import __version__
-from crimepatterns.visuals.importance import importance_figure
+from crimepatterns.visuals.importance import dependence_figure, importance_figure
 
 __all__ = ["train"]
 
 _HELD_OUT_ORIGINS = 13
 _REPEATS = 5
+_SHOWN_FEATURES = 6
 _FEW_MODELS = 4
 _SCORES = {
     "log_loss": "log loss of uncalibrated chances, nats; lower is better",
@@ -151,6 +153,7 @@ class _Learned:
     held: HeldOut
     fitted: FittedLearner
     importance: pd.DataFrame
+    dependence: pd.DataFrame
 
 
 def _search(settings: Settings, pairs: int) -> OptunaSearch:
@@ -184,16 +187,18 @@ def _learn(work: _Work, pair: tuple[str, str]) -> _Learned | str:
     if not isinstance(fitted, FittedLearner):
         return "too few incidents to learn from"
     importance = permutation_importance(held, repeats=_REPEATS, rng=work.rng(category, name, "importance"))
-    return _Learned(held, fitted, importance)
+    leading = importance["feature"].head(_SHOWN_FEATURES).tolist()
+    return _Learned(held, fitted, importance, partial_dependence(held, leading))
 
 
 def _store(work: _Work, pair: tuple[str, str], title: str, learned: _Learned) -> tuple[Path, dict[str, Any]]:
     """Write one model below ``models/``; return its folder and metrics."""
     (category, name), archive = pair, work.city.archive
     held, fitted, importance = learned.held, learned.fitted, learned.importance
-    metrics, config = _metrics(held, importance), _config(work, fitted)
+    metrics, config = _metrics(learned), _config(work, fitted)
     manifest = _manifest(work, category, held)
     version = f"{archive.end:%Y%m%d}-{settings_digest(config, work.data_digest, __version__)[:8]}"
+    drawn = f"{work.city.settings.title}: {category}, {name}"
     bars = list(importance[["feature", "importance", "spread"]].itertuples(index=False, name=None))
     folder = save_model(
         work.city.layout.models,
@@ -203,7 +208,8 @@ def _store(work: _Work, pair: tuple[str, str], title: str, learned: _Learned) ->
         pipeline=fitted.pipeline,
         metrics=metrics,
         config=config,
-        importance=importance_figure(importance, title=f"{work.city.settings.title}: {category}, {name}"),
+        importance=importance_figure(importance, title=drawn),
+        dependence=dependence_figure(learned.dependence, title=drawn),
         card=model_card(
             title=work.city.settings.title,
             config=config,
@@ -227,7 +233,8 @@ def _give_stage(folder: Path, config: Mapping[str, Any]) -> None:
             promote(home, version, reason="the version before was trained for another grid or horizon")
 
 
-def _metrics(held: HeldOut, importance: pd.DataFrame) -> dict[str, Any]:
+def _metrics(learned: _Learned) -> dict[str, Any]:
+    held, importance = learned.held, learned.importance
     tuning = held.fitted.tuning
     tried = [] if tuning is None else tuning.table.to_dict(orient="records")
     return {
@@ -244,6 +251,7 @@ def _metrics(held: HeldOut, importance: pd.DataFrame) -> dict[str, Any]:
             "candidates": tried,
         },
         "feature_importance": importance.to_dict(orient="records"),
+        "partial_dependence": learned.dependence.to_dict(orient="records"),
     }
 
 

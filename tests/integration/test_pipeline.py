@@ -57,6 +57,7 @@ def test_everything_is_there_after_a_run(small_city_run: Settings) -> None:
             "model_metrics.json",
             "model_config.yaml",
             "feature_importance.png",
+            "partial_dependence.png",
             "model_card.md",
             "manifest.json",
         }

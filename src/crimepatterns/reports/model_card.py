@@ -162,7 +162,9 @@ def _important(importance: Sequence[tuple[str, float, float]]) -> str:
     return (
         "## What it leans on\n\n"
         "Rise of the log loss on held-out periods when one feature is shuffled (see feature_importance.png):\n\n"
-        "| feature | rise | spread |\n|---|---|---|\n" + "\n".join(lines)
+        "| feature | rise | spread |\n|---|---|---|\n" + "\n".join(lines) + "\n\n"
+        "How many incidents it expects on average as one of the first six takes other values, all else left as it is: "
+        "partial_dependence.png. Where features go together it shows cells that do not exist."
     )
 
 

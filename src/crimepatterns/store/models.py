@@ -51,6 +51,7 @@ ARTEFACTS: tuple[str, ...] = (
     "model_metrics.json",
     "model_config.yaml",
     "feature_importance.png",
+    "partial_dependence.png",
     "model_card.md",
 )
 """Files of a version, beside ``manifest.json`` which holds their digests."""
@@ -93,6 +94,7 @@ def save_model(
     metrics: Mapping[str, Any],
     config: Mapping[str, Any],
     importance: "Figure",
+    dependence: "Figure",
     card: str,
     manifest: Mapping[str, Any],
 ) -> Path:
@@ -107,7 +109,7 @@ def save_model(
     trained_model, pipeline : fitted scikit-learn objects
     metrics, config : mapping
         Plain values.
-    importance : matplotlib Figure
+    importance, dependence : matplotlib Figure
     card : str
         Markdown.
     manifest : mapping
@@ -134,6 +136,7 @@ def save_model(
         (beside / "model_metrics.json").write_text(_json(metrics), encoding="utf-8")
         (beside / "model_config.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
         importance.savefig(beside / "feature_importance.png", metadata={"Software": None})
+        dependence.savefig(beside / "partial_dependence.png", metadata={"Software": None})
         (beside / "model_card.md").write_text(card, encoding="utf-8")
         digests = {file: sha256_file(beside / file) for file in ARTEFACTS}
         facts = {**manifest, "name": name, "version": version, "sha256": digests}

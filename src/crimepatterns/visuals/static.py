@@ -1,6 +1,6 @@
 """Every figure in one place: give a result, get a matplotlib figure back."""
 
-from crimepatterns.visuals.importance import importance_figure
+from crimepatterns.visuals.importance import dependence_figure, importance_figure
 from crimepatterns.visuals.static_cards import card_sheet
 from crimepatterns.visuals.static_clusters import cluster_map
 from crimepatterns.visuals.static_concentration import concentration_curve, j_curve
@@ -27,6 +27,7 @@ __all__ = [
     "concentration_curve",
     "covariate_map",
     "density_ratio_map",
+    "dependence_figure",
     "followers_chart",
     "forecast_map",
     "harm_map",

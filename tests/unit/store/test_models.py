@@ -41,6 +41,7 @@ def save(folder: Path, kind: str = "forest", *, version: str = "20250101-aaaa", 
         metrics={"roc_auc": float("nan"), "log_loss": 0.2},
         config={"features": list(FEATURES.columns)},
         importance=Figure(),
+        dependence=Figure(),
         card="# Card\n",
         manifest={"seed": 7, "libraries": {"numpy": np.__version__}},
     )
