@@ -39,7 +39,7 @@ def main() -> None:
     """Parse the arguments and print the share of cells in which what was named first lowers the forecast more."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config")
-    parser.add_argument("--set", action="append", default=[], dest="changes")
+    parser.add_argument("--set", nargs="*", default=[], dest="changes")
     parser.add_argument("--cells", type=int, default=40)
     asked = parser.parse_args()
     city = open_city(asked.config, asked.changes)
