@@ -37,6 +37,7 @@ _HOMES = {
     "density_ratio": "crimepatterns.patterns.density_ratio",
     "emerging_hot_spots": "crimepatterns.patterns.emerging",
     "evaluate": "crimepatterns.model_evaluation",
+    "expect": "crimepatterns.forecast_outputs.expectation",
     "find_cards": "crimepatterns.patterns.cards",
     "find_clusters": "crimepatterns.pattern_analysis",
     "find_patterns": "crimepatterns.pattern_analysis",

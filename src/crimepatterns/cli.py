@@ -17,6 +17,7 @@ from crimepatterns.cli_backup import backup, restore, verify
 from crimepatterns.cli_cards import cards_app
 from crimepatterns.cli_care import forget
 from crimepatterns.cli_daily import daily
+from crimepatterns.cli_expect import expect
 from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_keys import keys_app
@@ -67,6 +68,7 @@ app.command(epilog="Example: crimepatterns restore /backup/chicago.tar --config 
 app.command(epilog="Example: crimepatterns verify /backup/chicago.tar")(verify)
 app.command(epilog="Example: crimepatterns monitor --json")(monitor)
 app.command(epilog="Example: crimepatterns daily --config config/cities/chicago.yaml --json")(daily)
+app.command(epilog="Example: crimepatterns expect --category theft --neighbourhood LOOP")(expect)
 
 
 def main() -> None:

@@ -15,7 +15,9 @@ from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.protocols import ExplainingForecaster, FittedForecaster, Progress, silent
 from crimepatterns.errors import ConfigError, MissingInputError, ModelError
+from crimepatterns.forecast_outputs.areas import write_areas
 from crimepatterns.forecast_outputs.harm import HARM, harm_of
+from crimepatterns.forecast_outputs.intervals import interval_facts, with_intervals
 from crimepatterns.forecast_outputs.shifts import shifts_of
 from crimepatterns.forecast_outputs.summary import summary_of
 from crimepatterns.forecast_run.manifest import ForecastManifest, digests_of, keep_manifest
@@ -47,8 +49,10 @@ def forecast(
 
     ``<category>/<model>.parquet`` holds each model, ``<category>.parquet`` the champion: the model of
     ``forecast.champion``, else the one that evaluation chose, else ``count_eb``; ``count_eb`` where monitoring retired
-    that model. ``shifts/<category>.parquet`` shares the champion's forecast out over the shifts of ``forecast.shifts``,
-    and ``harm.parquet`` adds the champions up by the weights of ``taxonomy.harm``.
+    that model. ``areas/<category>.parquet`` sums the champion's forecast up over neighbourhoods and the city,
+    ``shifts/<category>.parquet`` shares it out over the shifts of ``forecast.shifts``, and ``harm.parquet`` adds the
+    champions up by the weights of ``taxonomy.harm``. Quantiles are those that past weeks teach where `evaluate` has
+    run, else the model's own.
 
     Parameters
     ----------
@@ -67,8 +71,9 @@ def forecast(
     dict
         ``cutoff``, ``period``, ``champions``, ``suffices`` (categories for which a plain count does), ``warnings`` (on
         categories found by police activity), ``context_gaps`` (share of cells of which a column of the context knows
-        nothing), ``note`` (on last weeks that are not complete), ``categories`` (total, places, shifts, fallbacks, who
-        is retired), ``harm`` (None without ``taxonomy.harm``), ``manifest`` (for ``--replay``) and ``outputs``.
+        nothing), ``note`` (on last weeks that are not complete), ``categories`` (total with its interval, areas,
+        places, shifts, fallbacks, who is retired), ``harm`` (None without ``taxonomy.harm``), ``manifest`` (for
+        ``--replay``) and ``outputs``.
 
     Raises
     ------
@@ -88,12 +93,17 @@ def forecast(
         for step, (category, model) in enumerate(pairs):
             progress(f"Forecasting {category} by {model}", step, len(pairs))
             made, facts, why = _forecast_one(work, category, model)
+            learned, origin = work.intervals(category, model)
+            made, facts = with_intervals(made, learned), {**facts, **interval_facts(learned, origin)}
             write_forecast(folder / slug(category) / f"{model}.parquet", made, facts, why)
             if model == work.champion(category):
+                areas = write_areas(made, learned, folder / "areas" / f"{slug(category)}.parquet", facts)
                 told = work.told(category)
-                write_forecast(folder / f"{slug(category)}.parquet", made, {**facts, "champion": True, **told}, why)
+                own = {**facts, "champion": True, "total_interval": areas["interval"], **told}
+                write_forecast(folder / f"{slug(category)}.parquet", made, own, why)
                 by_shift = shifts_of(work.city, work.history(category), made, folder, facts)
-                categories.setdefault(category, {}).update(summary_of(made, most=_TOP_CELLS), **by_shift, **told)
+                summary = {**summary_of(made, most=_TOP_CELLS), **areas, **by_shift, **told}
+                categories.setdefault(category, {}).update(summary)
                 served.append(made)
             if "fallback" in made.parameters:
                 fallbacks = categories.setdefault(category, {}).setdefault("fallbacks", {})

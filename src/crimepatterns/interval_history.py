@@ -41,7 +41,7 @@ class PastIntervals:
     learned: Mapping[str, Mapping[str, LearnedIntervals]]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was learned as plain values."""
+        """Return what was learned as plain values, by category and model."""
         return {
             category: {model: one.to_json() for model, one in models.items()}
             for category, models in self.learned.items()

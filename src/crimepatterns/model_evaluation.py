@@ -98,6 +98,7 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
         },
     )
     ledger_entry = _open_judge(city, scorecard) if report else None
+    learned = {"grid": settings.grid.model_dump(mode="json"), "learned": intervals.to_json()}
     folder = city.layout.evaluation / scorecard.span
     write_scorecard(
         folder,
@@ -109,7 +110,7 @@ def evaluate(settings: Settings, *, report: bool = False, progress: Progress = s
             "coverage": coverage,
             "shifts": shifts,
         },
-        documents={"champions": champions, "choices": chosen.to_json(), "intervals": intervals.to_json()},
+        documents={"champions": champions, "choices": chosen.to_json(), "intervals": learned},
         pages={"scoreboard.txt": scoreboard_text(scorecard), "scoreboard.html": scoreboard_html(scorecard)},
     )
     return _summary(city, scorecard, folder, ledger_entry)

@@ -36,8 +36,9 @@ _ALL = "all"
 _KINDS = (
     "trend", "context", "density", "gi_star", "clusters", "emerging", "local_moran", "change", "near_repeat",
     "knox", "self_exciting", "cards", "scan", "usual", "concentration", "repeat_places", "gi_star_given",
-    "local_moran_given", "density_ratio", "smoothed_rates", "similarity", "network", "street_density", "season_trend",
-    "shifts", "hours", "seasons", "forecast", "shift_forecast", "harm", "scoreboard", "curve", "calibration",
+    "local_moran_given", "density_ratio", "smoothed_rates", "similarity", "network", "street_density",
+    "season_trend", "shifts", "hours", "seasons", "forecast", "shift_forecast", "harm", "areas", "scoreboard",
+    "curve", "calibration", "coverage",
 )  # fmt: skip
 
 
@@ -125,9 +126,11 @@ class _Gallery:
             yield f"forecast_{name}", partial(self._forecast_map, name)
             if (self.city.layout.forecasts / "shifts" / f"{name}.parquet").exists():
                 yield f"shift_forecast_{name}", partial(self._shift_calendar, name)
+            yield f"areas_{name}", partial(self._area_chart, name)
             yield f"scoreboard_{name}", partial(self._scoreboard, category)
             yield f"curve_{name}", partial(self._curve, category)
             yield f"calibration_{name}", partial(self._calibration, category)
+            yield f"coverage_{name}", partial(self._coverage, category)
 
     @staticmethod
     def kind_of(name: str) -> str:
@@ -243,8 +246,23 @@ class _Gallery:
         path = self.city.layout.forecasts / f"{name}.parquet"
         if not path.exists():
             raise MissingInputError("there is no forecast yet: run `crimepatterns forecast` first.")
-        forecast, _ = read_forecast(path, self.city.area)
-        return static.forecast_map(forecast, run_date=self.run_date)
+        forecast, facts = read_forecast(path, self.city.area)
+        return static.forecast_map(forecast, interval=facts.get("total_interval"), run_date=self.run_date)
+
+    def _area_chart(self, name: str) -> Figure:
+        layer, facts = read_layer(self.city.layout.forecasts / "areas" / f"{name}.parquet")
+        return static.areas_chart(layer, city=self.title, facts=facts)
+
+    def _coverage(self, category: str) -> Figure:
+        coverage: pd.DataFrame = read_extra(self.evaluation, "coverage")
+        unions: pd.DataFrame = read_extra(self.evaluation, "unions")
+        champion = dict(self.scorecard.notes["champions"])[category]  # type: ignore[call-overload]
+        own, rows = (
+            table[(table["category"] == category) & (table["model"] == champion)] for table in (coverage, unions)
+        )
+        return static.coverage_chart(
+            own, rows, category=category, model=champion, city=self.title, run_date=self.run_date
+        )
 
     def _harm(self) -> Figure:
         surface, facts = read_surface(self.city.layout.forecasts / "harm.parquet", self.city.area)

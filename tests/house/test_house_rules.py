@@ -69,12 +69,12 @@ def test_the_public_names_are_these() -> None:
         "Segments", "ShiftCalendar", "SpaceTimeBands", "StudyArea", "Surface", "__version__", "adaptive_density",
         "against_usual", "build_features", "by_domestic", "by_premise", "change_between", "change_table",
         "choose_bandwidth", "clean", "concentration", "dbscan", "density_ratio", "emerging_hot_spots", "evaluate",
-        "find_cards", "find_clusters", "find_patterns", "forecast", "gi_star", "hdbscan", "hot_spot_persistence",
-        "hot_spots", "hour_of_week", "hour_weights", "ingest", "kernel_density", "knox", "labelled_ratio",
-        "load_settings", "local_moran", "local_moran_given", "make_forecaster", "mass_by_shift", "near_repeat_chains",
-        "network_density", "network_gi_star", "network_rates", "optimised_hot_spots", "permutation_scan", "plan",
-        "poisson_scan", "repeat_decay", "repeat_places", "risky_facilities", "rolling", "run_all", "run_stage",
-        "s_index", "season_trend", "self_exciting", "smoothed_rates", "st_dbscan", "train",
+        "expect", "find_cards", "find_clusters", "find_patterns", "forecast", "gi_star", "hdbscan",
+        "hot_spot_persistence", "hot_spots", "hour_of_week", "hour_weights", "ingest", "kernel_density", "knox",
+        "labelled_ratio", "load_settings", "local_moran", "local_moran_given", "make_forecaster", "mass_by_shift",
+        "near_repeat_chains", "network_density", "network_gi_star", "network_rates", "optimised_hot_spots",
+        "permutation_scan", "plan", "poisson_scan", "repeat_decay", "repeat_places", "risky_facilities", "rolling",
+        "run_all", "run_stage", "s_index", "season_trend", "self_exciting", "smoothed_rates", "st_dbscan", "train",
     ]  # fmt: skip
     for name in crimepatterns.__all__:
         assert getattr(crimepatterns, name) is not None

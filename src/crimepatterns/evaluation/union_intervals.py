@@ -1,5 +1,6 @@
 """What is to be expected in any set of cells, with an interval: draws that share the city's and the areas' effects."""
 
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,13 +79,17 @@ def simulate_unions(sums: UnionSums, effects: SharedEffects, *, draws: int, seed
     ndarray of int, shape (n_unions, draws)
     """
     level = _levels(sums, effects, draws=draws, seed=seed)
-    rng = np.random.default_rng([seed, 2])
     expected = sums.expected[:, None]
     spread = np.divide(effects.cell_linear, level, out=np.zeros_like(level), where=level > 0)
     spread += effects.cell_square * np.divide(
         sums.squares[:, None], expected**2, out=np.zeros_like(expected), where=expected > 0
     )
-    return rng.poisson(level * _multipliers(rng, spread, level.shape))
+    counts = np.empty(level.shape, dtype=np.int64)
+    for i, mass in enumerate(sums.masses):
+        # What cells do on their own has a stream that depends on the union only, not on what else is asked.
+        rng = np.random.default_rng([seed, 2, zlib.crc32(np.round(mass, 9).tobytes())])
+        counts[i] = rng.poisson(level[i] * _multipliers(rng, spread[i], level[i].shape))
+    return counts
 
 
 def chance_of_none(sums: UnionSums, effects: SharedEffects, *, draws: int, seed: int) -> Floats:

@@ -43,6 +43,8 @@ class ForecastManifest:
         Version of every stored model that was used, by name; empty where none was stored.
     outputs : mapping of str to str
         SHA-256 of every file, by its place in the folder of the forecasts.
+    intervals : mapping
+        What past weeks taught about intervals, by category and model; empty where nothing had been evaluated.
     """
 
     city: str
@@ -56,6 +58,7 @@ class ForecastManifest:
     told: Mapping[str, Mapping[str, Any]] = field(repr=False)
     models: Mapping[str, str] = field(repr=False)
     outputs: Mapping[str, str] = field(repr=False)
+    intervals: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:

@@ -13,7 +13,9 @@ from crimepatterns.city import City
 from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
 from crimepatterns.errors import ConfigError, ModelError
+from crimepatterns.evaluation.learned_intervals import LearnedIntervals
 from crimepatterns.forecast_run.inputs import FORECAST_SETTINGS, code_in_use, inputs_of
+from crimepatterns.forecast_run.intervals import learned_intervals
 from crimepatterns.forecast_run.manifest import ForecastManifest
 from crimepatterns.forecast_run.retiring import BASELINE, told_of
 from crimepatterns.store.atomic import read_json
@@ -44,6 +46,8 @@ class ForecastWork:
     again: ForecastManifest | None = None
     versions: dict[str, str] = field(default_factory=dict)
     """Version of each stored model that was asked for; empty where there is none."""
+    taught: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What past weeks taught about intervals, by category and model, as far as it was used."""
 
     @cached_property
     def run_date(self) -> str:
@@ -189,6 +193,14 @@ class ForecastWork:
         self.versions[name] = "" if found is None else found.name
         return found
 
+    def intervals(self, category: str, model: str) -> tuple[LearnedIntervals | None, str]:
+        """Find what past weeks taught about the intervals of a model, and say so, or why there is nothing."""
+        again = None if self.again is None else self.again.intervals
+        found, origin = learned_intervals(self.city, category, model, self.cutoff, again=again)
+        if found is not None:
+            self.taught.setdefault(category, {})[model] = found.to_json()
+        return found, origin
+
     def manifest(self, outputs: Mapping[str, str]) -> ForecastManifest:
         """Note what these forecasts were made from, once all are made."""
         return ForecastManifest(
@@ -203,4 +215,5 @@ class ForecastWork:
             told={category: dict(self.told(category)) for category in self.targets},
             models=self.versions,
             outputs=outputs,
+            intervals=self.taught,
         )

@@ -78,7 +78,10 @@ def _enough(summary: Mapping[str, Any]) -> str:
 def _forecast(summary: Mapping[str, Any]) -> str:
     start, end = (str(moment)[:10] for moment in summary["period"])
     told = sorted(summary["categories"].items())
-    expected = ", ".join(f"{category} {facts['expected']:.0f}" for category, facts in told)
+    expected = ", ".join(
+        f"{category} {facts['expected']:.0f} ({facts['interval'][0]} to {facts['interval'][1]})"
+        for category, facts in told
+    )
     shifts = _shifts(summary["categories"])
     harm = f" {summary['harm']['sentence']}" if summary.get("harm") else ""
     retired = "".join(f" {category}: {facts['retired']}" for category, facts in told if "retired" in facts)

@@ -120,6 +120,7 @@ def _forecast(results: Results, category: Category | None) -> dict[str, Any] | N
     start, last = pd.Timestamp(made["start"]), pd.Timestamp(made["end"]) - pd.Timedelta(microseconds=1)
     return {
         "total": count_text(made["total"]),
+        "within": _within_text(made["facts"].get("total_interval")),
         "half_share": f"{made['half_of_expected_on_area_share'] * 100:.1f}",
         "model": model_label(str(made["facts"]["model"])),
         "days": (pd.Timestamp(made["end"]).tz_localize(None) - start.tz_localize(None)).days,
@@ -175,6 +176,11 @@ def _advice(part: str, error: MissingInputError) -> str:
         if text.startswith("Forecasts of")
         else f"Not made yet. Run `crimepatterns {command}`, then load the page again."
     )
+
+
+def _within_text(interval: list[int] | None) -> str:
+    """Say within which counts the total lies nine times in ten; nothing for forecasts that do not tell."""
+    return "" if interval is None else f"nine times in ten {interval[0]:,} to {interval[1]:,}"
 
 
 def _span_text(start: pd.Timestamp, last: pd.Timestamp) -> str:

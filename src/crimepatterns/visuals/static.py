@@ -5,6 +5,7 @@ from crimepatterns.visuals.static_cards import card_sheet
 from crimepatterns.visuals.static_clusters import cluster_map
 from crimepatterns.visuals.static_concentration import concentration_curve, j_curve
 from crimepatterns.visuals.static_context import covariate_map
+from crimepatterns.visuals.static_intervals import areas_chart, coverage_chart
 from crimepatterns.visuals.static_maps import forecast_map, harm_map, hot_spot_map, significance_map
 from crimepatterns.visuals.static_patterns import chains_map, change_map, kinds_map, repeat_table
 from crimepatterns.visuals.static_relative import alike_map, density_ratio_map, rates_map
@@ -19,6 +20,7 @@ from crimepatterns.visuals.static_usual import usual_chart
 
 __all__ = [
     "alike_map",
+    "areas_chart",
     "calibration_plot",
     "card_sheet",
     "chains_map",
@@ -26,6 +28,7 @@ __all__ = [
     "cluster_map",
     "concentration_curve",
     "covariate_map",
+    "coverage_chart",
     "density_ratio_map",
     "dependence_figure",
     "followers_chart",

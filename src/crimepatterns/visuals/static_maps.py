@@ -1,6 +1,6 @@
 """Maps: density, significant hot spots, and expected incidents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,9 @@ def significance_map(surface: Surface, *, category: str, window: str, run_date: 
     return sheet.figure
 
 
-def forecast_map(forecast: Forecast, *, period: int = 0, run_date: str = "") -> Figure:
+def forecast_map(
+    forecast: Forecast, *, period: int = 0, interval: Sequence[int] | None = None, run_date: str = ""
+) -> Figure:
     """Show how many incidents are expected in each cell in one period of a forecast.
 
     Parameters
@@ -107,6 +109,8 @@ def forecast_map(forecast: Forecast, *, period: int = 0, run_date: str = "") -> 
     forecast : Forecast
     period : int
         Which of its periods.
+    interval : sequence of int, optional
+        90 % interval of the total.
     run_date : str
     """
     start, end = forecast.periods.edges[period], forecast.periods.edges[period + 1]
@@ -114,11 +118,12 @@ def forecast_map(forecast: Forecast, *, period: int = 0, run_date: str = "") -> 
     expected = forecast.mean[:, period]
     last = end - np.timedelta64(1, "us")
     span = f"{start.day} {start:%b %Y} to {last.day} {last:%b %Y}"
+    within = "" if interval is None else f" (90 % interval {interval[0]:,} to {interval[1]:,})"
     with figure_style():
         sheet = map_sheet(
             forecast.grid.area,
             title=f"Expected {category_label(forecast.category)} in {forecast.grid.area.name}",
-            subtitle=f"{span} · {expected.sum():,.0f} incidents expected in all",
+            subtitle=f"{span} · {expected.sum():,.0f} incidents expected in all{within}",
             caption=(
                 f"{model_label(forecast.model)}, issued {forecast.issued_at:%Y-%m-%d}, on {_cells(forecast.grid)}. "
                 f"Square-root colour scale. A forecast of places and times, not of people.{run_note(run_date)}"

@@ -85,7 +85,7 @@ def test_shifts_are_scored_beside_rhythms_that_cost_nothing(settings, selected):
 def test_intervals_of_areas_are_learned_before_the_span_and_judged_on_it(settings, selected):
     folder = settings.root / "results" / "default" / "evaluation" / "select"
     card = read_scorecard(folder)
-    learned = json.loads((folder / "intervals.json").read_text())["theft"]
+    learned = json.loads((folder / "intervals.json").read_text())["learned"]["theft"]
     assert set(learned) == set(settings.forecast.models)
     assert all(one["origins"] > 13 and one["horizon_days"] == 7 for one in learned.values())
     rows = read_extra(folder, "unions")
