@@ -1,4 +1,4 @@
-"""The commands about stored models: ``crimepatterns model list | show | promote | roll-back | prune | export``."""
+"""The commands about stored models: ``crimepatterns model list | show | promote | export | serve`` and so on."""
 
 import getpass
 from pathlib import Path
@@ -129,6 +129,16 @@ def prune(
         print_json({"city": settings.city, "removed": removed})
         return
     say(f"Removed {sum(len(versions) for versions in removed.values())} versions of {len(removed)} models.")
+
+
+@model_app.command("serve", epilog="Example: crimepatterns model serve --config config/cities/chicago.yaml")
+def serve(config: Config = None, change: Change = None) -> None:
+    """Serve forecasts, explanations and stored models to other programs."""
+    from crimepatterns.serving.run import serve_models
+
+    serve_models(
+        settings_of(config, change), ready=lambda address: say(f"Forecasts: {address}/v1/info (Ctrl+C stops it)")
+    )
 
 
 @model_app.command("export", epilog="Example: crimepatterns model export default-burglary-random_forest --to exported")

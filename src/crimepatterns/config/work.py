@@ -222,8 +222,11 @@ class DailySettings(Model):
 
 
 class ServingSettings(Model):
-    """The web page."""
+    """The web page and the model server."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    model_port: Annotated[int, Field(ge=1, le=65_535)] = 8001
+    reload_s: Positive = 2.0
+    cache_mb: PositiveInt = 64
     request_log: bool = False

@@ -12,15 +12,20 @@ from crimepatterns.errors import (
     MissingInputError,
 )
 
-__all__ = ["STATUS", "UnknownNameError", "install_failure_handlers", "status_of"]
+__all__ = ["STATUS", "UnknownNameError", "UnreadableRequestError", "install_failure_handlers", "status_of"]
 
 
 class UnknownNameError(CrimePatternsError):
     """A request names a category, layer, grid or file that does not exist here."""
 
 
+class UnreadableRequestError(CrimePatternsError):
+    """A request asks in a way that cannot be understood."""
+
+
 STATUS: tuple[tuple[type[CrimePatternsError], int], ...] = (
     (UnknownNameError, 404),
+    (UnreadableRequestError, 422),
     (MissingInputError, 404),
     (ArtefactError, 503),
     (ConfigError, 500),

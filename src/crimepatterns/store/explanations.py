@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crimepatterns.domain.explanation import GROUPS, CellExplanation, Explanation
 from crimepatterns.errors import ConfigError
 
-__all__ = ["cells_explained", "explanation_columns"]
+__all__ = ["cells_explained", "explained_row", "explanation_columns"]
 
 _DAYS = 7
 _WITHOUT = f"without_last_{_DAYS}_days"
@@ -60,10 +60,22 @@ def cells_explained(
     mean_cell = float(told["expected"].mean())
     chosen = cell_ids or ranked.head(most).astype(str).tolist()
     rows = dict(zip(told.index.astype(str), told.to_dict("records"), strict=True))
-    return [_explained(one, rows[one], facts, mean_cell) for one in chosen]
+    return [explained_row(one, rows[one], facts, mean_cell) for one in chosen]
 
 
-def _explained(cell_id: str, row: Mapping[Any, Any], facts: Mapping[str, Any], mean_cell: float) -> CellExplanation:
+def explained_row(cell_id: str, row: Mapping[Any, Any], facts: Mapping[str, Any], mean_cell: float) -> CellExplanation:
+    """Explain one cell from its row of a stored forecast.
+
+    Parameters
+    ----------
+    cell_id : str
+    row : mapping
+        ``neighbourhood``, ``expected`` and the columns of `explanation_columns`.
+    facts : mapping
+        Of the layer.
+    mean_cell : float
+        What the mean cell expects.
+    """
     return CellExplanation(
         cell_id=cell_id,
         neighbourhood=str(row["neighbourhood"] or ""),

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -105,7 +105,9 @@ def reaches_loopback_only(scope: Scope) -> bool:
     return len(ends) == 2 and all(is_loopback(str(end)) for end in ends) and not passed_on
 
 
-def _within(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+def _within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    if not networks:
+        return False
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

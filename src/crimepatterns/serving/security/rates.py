@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 __all__ = ["TokenBuckets", "bucket_of_address"]
@@ -42,6 +43,7 @@ class TokenBuckets:
         return tokens + (moment - then) * self._rate < 1.0
 
 
+@lru_cache(maxsize=4096)
 def bucket_of_address(address: str) -> str:
     """Name the bucket of an address; a whole IPv6 network of 64 bits shares one, since it belongs to one customer."""
     try:
