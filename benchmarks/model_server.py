@@ -233,16 +233,15 @@ def measure_ours(port: int, config: Path, key: str, seconds: float) -> dict[str,
             told[f"{name}, requests/s"] = found.rate
             told[f"{name}, requests per CPU second"] = found.answers / (cpu_seconds(process) - used)
             told[f"{name}, failures"] = found.failures
-        told |= tail("300/s forecast", asyncio.run(steady(port, [forecast], rate=300, seconds=seconds, connections=32)))
+        told |= measured(process, "300/s forecast", port, [forecast], rate=300, seconds=seconds)
         cells = random.Random(7).sample(  # noqa: S311
             columns["cell_id"], min(len(columns["cell_id"]), 5_000)
         )
         why = [raw(f"/v1/explanation/theft?cell={cell}", key=key) for cell in cells]
-        told |= tail("50/s explanation", asyncio.run(steady(port, why, rate=50, seconds=seconds, connections=8)))
+        told |= measured(process, "50/s explanation", port, why, rate=50, seconds=seconds)
         for one in models.json()["loaded"]:
             rows = scoring(address, headers, one, key)
-            found = asyncio.run(steady(port, rows, rate=50, seconds=seconds, connections=8))
-            told |= tail(f"50/s prediction by {one['learner']}", found)
+            told |= measured(process, f"50/s prediction by {one['learner']}", port, rows, rate=50, seconds=seconds)
         told["memory, MB"], told["memory peak, MB"] = resident_mb(process), resident_mb(process, "VmHWM")
     return told
 
@@ -258,12 +257,17 @@ def scoring(address: str, headers: dict[str, str], model: dict[str, str], key: s
     return [raw("/v1/score/theft", key=key, body=json.dumps(body).encode()) for body in bodies]
 
 
-def tail(name: str, found: Load) -> dict[str, float]:
-    """Tell the median, the 99th percentile and the failures."""
+def measured(
+    process: subprocess.Popen[bytes], name: str, port: int, requests: list[bytes], *, rate: float, seconds: float
+) -> dict[str, float]:
+    """Ask at a steady rate; tell the median and 99th percentile, the failures, and processor time per answer."""
+    used = cpu_seconds(process)
+    found = asyncio.run(steady(port, requests, rate=rate, seconds=seconds, connections=32))
     return {
         f"{name}, p50 ms": found.late(0.5),
         f"{name}, p99 ms": found.late(0.99),
         f"{name}, failures": found.failures,
+        f"{name}, CPU ms each": (cpu_seconds(process) - used) / found.answers * 1e3,
     }
 
 
