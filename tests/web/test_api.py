@@ -57,7 +57,7 @@ JSON_ADDRESSES = (
     "/api/charts/rhythm?category=burglary",
     "/api/openapi.json",
 )
-PAGES = ("/", "/?category=theft", "/reports/cleaning", "/reports/honesty/", "/reports/plan")
+PAGES = ("/", "/?category=theft", "/reports/cleaning", "/reports/honesty/", "/reports/plan", "/monitoring")
 FILES = ("/static/styles.css", "/static/theme.js", "/static/mark.svg", "/favicon.ico", "/reports/plan.csv", "/health")
 
 
@@ -86,7 +86,7 @@ def test_address_answers_with_its_type_and_safe_headers(client: httpx.Client, ad
 
 def test_every_route_of_the_description_is_asked_here(client: httpx.Client) -> None:
     paths = answer(client, "/api/openapi.json").json()["paths"]
-    asked = [*JSON_ADDRESSES, "/api/grids/0"]
+    asked = [*JSON_ADDRESSES, "/api/grids/0", "/api/monitoring"]
     for path, methods in paths.items():
         assert set(methods) == {"get"}, f"{path} is not read-only"
         pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path) + r"(\?.*)?$")

@@ -10,7 +10,7 @@ from crimepatterns.errors import CrimePatternsError, MissingInputError
 from crimepatterns.operations.stages import STAGES
 from crimepatterns.reports.honesty import check_title, honesty_headline
 from crimepatterns.serving.map_layers import forecast_payload, layer_payload, plan_payload
-from crimepatterns.serving.names import count_text, model_label
+from crimepatterns.serving.names import count_text, model_label, with_model_labels
 from crimepatterns.serving.results import Category, Results
 from crimepatterns.serving.scores import scoreboard
 from crimepatterns.store.atomic import read_json
@@ -126,6 +126,7 @@ def _forecast(results: Results, category: Category | None) -> dict[str, Any] | N
         "days": (pd.Timestamp(made["end"]).tz_localize(None) - start.tz_localize(None)).days,
         "when": _span_text(start, last),
         "issued": _day_text(pd.Timestamp(made["facts"]["issued_at"])),
+        "retired": with_model_labels(made["facts"]["retired"]) if "retired" in made["facts"] else None,
         "mostly_none": _cells_text(sum(none > 0.5 for none in made["none"]), len(made["none"])),
         "top": count_text(max(made["expected"], default=0.0)),
         "warning": made["facts"].get("warning"),

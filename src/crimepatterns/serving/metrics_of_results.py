@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from crimepatterns.errors import CrimePatternsError
 from crimepatterns.operations.stages import STAGES
+from crimepatterns.serving.monitoring import monitoring_report
 from crimepatterns.serving.results import Results
 from crimepatterns.store.layers import read_facts
 
@@ -33,7 +34,14 @@ class ResultsCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read what is there; files are looked at only where they have changed."""
-        parts: tuple[Callable[[], Iterable[Metric]], ...] = (self._data, self._stages, self._forecasts)
+        parts: tuple[Callable[[], Iterable[Metric]], ...] = (
+            self._data,
+            self._stages,
+            self._forecasts,
+            self._drift,
+            self._outcomes,
+            self._champions,
+        )
         for part in parts:
             with suppress(CrimePatternsError):
                 yield from part()
@@ -76,6 +84,56 @@ class ResultsCollector(Collector):
                 end.add_metric([self._city, one.slug], _seconds(facts["edges"][-1]))
                 model.add_metric([self._city, one.slug, facts["model"]], 1.0)
         return cutoff, end, model
+
+    def _drift(self) -> Iterable[Metric]:
+        report = monitoring_report(self._results)
+        made = _gauge("crimepatterns_monitor_made_timestamp_seconds", "When monitoring last ran.")
+        made.add_metric([self._city], _seconds(report["made_at"]))
+        lag = _gauge("crimepatterns_reporting_lag_days", "Days from incident to report, last eight weeks.", "quantile")
+        for name, quantile in (("median_days", "0.5"), ("p95_days", "0.95"), ("assumed_days", "assumed")):
+            if name in report["lag"]:
+                lag.add_metric([self._city, quantile], report["lag"][name])
+        alarms = _gauge("crimepatterns_drift_alarms", "Features of the group that have changed.", "group")
+        effect = _gauge("crimepatterns_drift_effect", "Effect in units of the limit of an alarm.", "group", "feature")
+        q_value = _gauge("crimepatterns_drift_q_value", "False discovery rate.", "group", "feature")
+        for group in dict.fromkeys(one["group"] for one in report["drift"]):
+            own = [one for one in report["drift"] if one["group"] == group]
+            alarms.add_metric([self._city, group], sum(one["alarm"] for one in own))
+            for one in own:
+                effect.add_metric([self._city, group, one["name"]], one["effect"] / one["limit"])
+                q_value.add_metric([self._city, group, one["name"]], one["q_value"])
+        return made, lag, alarms, effect, q_value
+
+    def _outcomes(self) -> Iterable[Metric]:
+        labels = ("category", "model")
+        ratio = _gauge("crimepatterns_matured_calibration", "Observed / expected incidents.", *labels, "cells")
+        caught = _gauge("crimepatterns_matured_hit_rate", "Share of incidents caught, primary budget.", *labels)
+        inside = _gauge("crimepatterns_matured_coverage", "Hot cells inside the 90 % interval.", *labels)
+        count = _gauge("crimepatterns_matured_forecasts", "Forecasts judged so far.", *labels)
+        for one in monitoring_report(self._results)["matured"]:
+            names = [self._city, one["category"], one["champion"]]
+            count.add_metric(names, one["forecasts"])
+            told = (
+                (ratio, [*names, "all"], one["calibration"]),
+                (ratio, [*names, "hot"], one["calibration_hot"]),
+                (caught, names, one["hit_rate"]),
+                (caught, [*names[:2], f"{one['baseline']} (baseline)"], one["baseline_hit_rate"]),
+                (inside, names, one["coverage_hot"]),
+            )
+            for family, own, value in told:
+                if value is not None:
+                    family.add_metric(own, value)
+        return ratio, caught, inside, count
+
+    def _champions(self) -> Iterable[Metric]:
+        labels = ("category", "model")
+        retired = _gauge("crimepatterns_champion_retired", "1 while the baseline is served instead.", *labels)
+        evidence = _gauge("crimepatterns_retirement_evidence", "Evidence for a change; 1 brings it about.", *labels)
+        for one in monitoring_report(self._results)["champions"]:
+            names = [self._city, one["category"], one["champion"]]
+            retired.add_metric(names, float(one["retired"]))
+            evidence.add_metric(names, one["strength"])
+        return retired, evidence
 
     @property
     def _city(self) -> str:

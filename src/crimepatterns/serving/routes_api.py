@@ -9,6 +9,7 @@ from crimepatterns.serving.briefing import status
 from crimepatterns.serving.charts import rhythm_payload, trend_payload
 from crimepatterns.serving.geometry import areas_geojson
 from crimepatterns.serving.map_layers import forecast_payload, grid_payload, layer_payload, plan_payload
+from crimepatterns.serving.monitoring import monitoring_report
 from crimepatterns.serving.payloads import json_payload, respond
 from crimepatterns.serving.results import Results
 from crimepatterns.serving.scores import scoreboard_payload
@@ -74,6 +75,10 @@ def _numbers(router: APIRouter, results: Results) -> None:
     @router.get("/scoreboard", summary="Models beside baselines")
     def get_scoreboard(request: Request, category: CategorySlug = None) -> Response:
         return respond(request, scoreboard_payload(results, results.category(category)))
+
+    @router.get("/monitoring", summary="Drift, matured forecasts, and who is retired")
+    def get_monitoring(request: Request) -> Response:
+        return respond(request, json_payload(dict(monitoring_report(results))))
 
     @router.get("/charts/trend", summary="Incidents per week")
     def get_trend(request: Request, category: CategorySlug = None) -> Response:

@@ -1,5 +1,6 @@
 """The page, the printable reports and the static files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from crimepatterns.serving.assets import Assets
 from crimepatterns.serving.briefing import briefing
 from crimepatterns.serving.failures import UnknownNameError
 from crimepatterns.serving.headers import report_policy
+from crimepatterns.serving.monitoring import monitoring_page
 from crimepatterns.serving.payloads import Payload, respond
 from crimepatterns.serving.results import Results
 from crimepatterns.serving.security.callers import Caller
@@ -25,6 +27,14 @@ def page_routes(results: Results, templates: Jinja2Templates, assets: Assets) ->
     router = APIRouter(include_in_schema=False)
     _main_page(router, results, templates, assets)
     _reports(router, results)
+
+    @router.get("/monitoring", response_class=HTMLResponse)
+    def get_monitoring(request: Request) -> Response:
+        # Nothing here moves: the scripts of map and charts stay away.
+        bundle = replace(assets.bundle, scripts=())
+        facts = {"caller": request.state.caller, "bundle": bundle, "version": __version__, "category": None}
+        page = templates.get_template("monitoring.html").render({**monitoring_page(results), **facts})
+        return respond(request, Payload.of(page.encode(), "text/html; charset=utf-8"))
 
     @router.get("/static/{name:path}")
     def get_static(request: Request, name: str) -> Response:

@@ -85,6 +85,8 @@ WEB_ACCESS = AccessTable(
         "/api/scoreboard": Role.PUBLIC,
         "/": Role.ANALYST,
         "/metrics": Role.ANALYST,
+        "/monitoring": Role.ANALYST,
+        "/api/monitoring": Role.ANALYST,
         "/api/status": Role.ANALYST,
         "/api/categories": Role.ANALYST,
         "/api/cleaning": Role.ANALYST,
