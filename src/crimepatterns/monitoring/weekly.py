@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 def design_effect(scores: Floats, week: NDArray[np.int64]) -> float:
-    r"""Return the variance of a mean over several weeks, in units of that of records drawn at random; at least 1.
+    r"""Return the variance of a mean over several weeks, in units of that of records drawn at random.
 
     With the standardised mean :math:`z_w` of each week,
 
@@ -31,7 +31,7 @@ def design_effect(scores: Floats, week: NDArray[np.int64]) -> float:
     Returns
     -------
     float
-        1 where there are fewer than eight weeks or all scores are equal.
+        1 where chance explains it, there are fewer than eight weeks, or all scores are equal.
     """
     _, position, counts = np.unique(week, return_inverse=True, return_counts=True)
     spread = float(scores.std())
@@ -40,7 +40,8 @@ def design_effect(scores: Floats, week: NDArray[np.int64]) -> float:
     means = np.bincount(position, weights=scores) / counts
     # A week is itself a part of the mean it is compared with.
     z = (means - scores.mean()) / spread * np.sqrt(counts) * np.sqrt(len(counts) / (len(counts) - 1))
+    weights = [2 * (1 - lag / (_LAGS + 1)) for lag in range(1, _LAGS + 1)]
     total = float(np.mean(z**2))
-    for lag in range(1, _LAGS + 1):
-        total += 2 * (1 - lag / (_LAGS + 1)) * float(np.mean(z[lag:] * z[:-lag]))
-    return max(1.0, total)
+    total += sum(weight * float(np.mean(z[lag:] * z[:-lag])) for lag, weight in enumerate(weights, 1))
+    by_chance = np.sqrt((2 + sum(weight**2 for weight in weights)) / len(z))
+    return total if total > 1 + by_chance else 1.0
