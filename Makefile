@@ -11,7 +11,7 @@ export PIP_ROOT_USER_ACTION := ignore
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 # -- setting up ------------------------------------------------------------------------------------------------------
 
@@ -63,6 +63,14 @@ test: setup-system frontend ## Set up and run every test (REQUIRE=all: a skip is
 test-fast: frontend ## The tests that take under two minutes together
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow and not chromium'
 
+.PHONY: test-container
+test-container: frontend ## Build the image, run it without root on a read-only disk, and probe it (root on Debian; minutes)
+	@tools/test_container.sh
+
+.PHONY: test-infrastructure
+test-infrastructure: frontend ## Check Terraform, Kubernetes, Ansible and workflows, and deploy to this machine (root on Debian; minutes)
+	@tools/test_infrastructure.sh
+
 .PHONY: bench
 bench: .make/environment ## Measure speed and memory against peers, as ratios in one run (minutes)
 	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
@@ -87,8 +95,10 @@ docs: .make/environment ## Build the documentation; a warning is an error
 	@echo 'docs/_build/html/index.html'
 
 .PHONY: lock
-lock: ## Compile requirements.txt from pyproject.toml (needs uv)
+lock: ## Compile requirements.txt, and those of the image, from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra cluster --extra objects --extra sql --extra tuning --universal --generate-hashes --no-annotate --no-strip-extras -q -o requirements.txt
+	uv pip compile pyproject.toml --extra cluster --extra objects --extra sql --constraint requirements.txt --universal --generate-hashes --no-annotate --no-strip-extras -q -o deployment/model_server/requirements.txt
+	uv pip compile deployment/model_server/build-requirements.in --constraint requirements.txt --universal --generate-hashes --no-annotate -q -o deployment/model_server/build-requirements.txt
 
 .PHONY: clean
 clean: ## Remove what can be rebuilt, not your data

@@ -14,11 +14,21 @@ __all__ = ["AsJson", "Change", "Config", "Configs", "Force", "settings_of"]
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="City file, such as config/cities/chicago.yaml. Default: the embedded city."),
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="CRIMEPATTERNS_CONFIG",
+        help="City file, such as config/cities/chicago.yaml. Default: the embedded city.",
+    ),
 ]
 Configs = Annotated[
     list[Path] | None,
-    typer.Option("--config", "-c", help="City file; give several to run many cities, as many at a time as workers."),
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="CRIMEPATTERNS_CONFIG",
+        help="City file; give several to run many cities, as many at a time as workers.",
+    ),
 ]
 Change = Annotated[
     list[str] | None,
