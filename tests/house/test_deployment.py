@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer
-import uvicorn.main
+import uvicorn
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
