@@ -188,9 +188,7 @@ def test_what_a_pod_starts_is_there(name: str) -> None:
     elif words[0] == "uvicorn":
         place = words[words.index("--app-dir") + 1].removeprefix("/opt/crimepatterns/")
         assert (PROJECT / place / "app.py").is_file()
-        known = {
-            option for parameter in uvicorn.main.main.params for option in (*parameter.opts, *parameter.secondary_opts)
-        }
+        known = options_of(uvicorn.main)
     else:
         pytest.importorskip("distributed")
         from distributed.cli import dask_scheduler, dask_worker
