@@ -15,7 +15,7 @@ from crimepatterns.config import Settings
 from crimepatterns.decisions.challenge_rules import NIJ
 from crimepatterns.domain.area import choose_metric_crs
 from crimepatterns.domain.map_units import metres_per_unit
-from crimepatterns.errors import ConfigError, DomainError, SchemaError
+from crimepatterns.errors import ConfigError, DomainError, MissingInputError, SchemaError
 from crimepatterns.evaluation.map_score import MapScore, score_map
 from crimepatterns.evaluation.selection import Budget, select_cells
 from crimepatterns.sources.context_file import ContextTable, read_context
@@ -79,7 +79,7 @@ def score_file(
         If cells overlap, none is chosen, or no incident is left.
     """
     path = _map_path(settings, forecast, category)
-    plane = _Plane.of(path, read_context(path))
+    plane = _Plane.of(path, _read(path))
     values, used = plane.values(field)
     share, how = _chosen(values, plane.cells, settings)
     happened = _incidents(settings, truth, plane, start, until)
@@ -120,7 +120,7 @@ def check_file(settings: Settings, forecast: Path) -> dict[str, Any]:
     dict
         ``map``, ``rules``, ``broken_rules`` (sentences; none where it is valid) and ``sentences``.
     """
-    read = read_context(forecast)
+    read = _read(forecast)
     if read.geometry is None:
         raise SchemaError(
             f"{forecast} holds no polygons: give a GeoPackage, GeoJSON, Shapefile or GeoParquet of cells."
@@ -184,6 +184,12 @@ class _Incidents:
     without_place: int
 
 
+def _read(path: Path) -> ContextTable:
+    if not path.is_file():
+        raise MissingInputError(f"{path} does not exist: check --forecast, --truth and --before.")
+    return read_context(path)
+
+
 def _map_path(settings: Settings, forecast: Path | None, category: str | None) -> Path:
     if forecast is not None:
         return forecast
@@ -206,7 +212,7 @@ def _chosen(
 
 
 def _incidents(settings: Settings, path: Path, plane: _Plane, start: str | None, until: str | None) -> _Incidents:
-    read = read_context(path)
+    read = _read(path)
     rows = read.table.select(list(read.columns)).to_pandas()
     points = _points(settings, path, read, rows)
     timely = _timely(settings, path, rows, start, until)

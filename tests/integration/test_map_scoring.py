@@ -14,7 +14,7 @@ from crimepatterns.cli import app
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.data_processing import clean, ingest
 from crimepatterns.domain.map_units import FOOT_M
-from crimepatterns.errors import ConfigError, DomainError, SchemaError
+from crimepatterns.errors import ConfigError, DomainError, MissingInputError, SchemaError
 from crimepatterns.evaluation.hotspot_metrics import catch
 from crimepatterns.evaluation.selection import Budget
 from crimepatterns.forecasting import forecast
@@ -94,6 +94,8 @@ def test_files_that_cannot_be_scored_say_why(tmp_path: Path) -> None:
         score_file(settings, truth, forecast=tmp_path / "overlap.gpkg")
     with pytest.raises(SchemaError, match="no polygons"):
         score_file(settings, truth, forecast=truth)
+    with pytest.raises(MissingInputError, match=r"none\.gpkg does not exist"):
+        score_file(settings, truth, forecast=tmp_path / "none.gpkg")
     with pytest.raises(ConfigError, match="--forecast FILE"):
         score_file(settings, truth)
     (tmp_path / "bare.csv").write_text("a,b\n1,2\n")

@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from crimepatterns.domain.map_units import FOOT_M, MILE_M, metres_per_unit
+from crimepatterns.domain.overlaps import overlapping_pairs
 from crimepatterns.domain.place_lattice import PlaceLattice
 
 __all__ = ["NIJ", "ChallengeRules"]
@@ -98,13 +99,9 @@ class ChallengeRules:
         sides_ft = np.hypot(*np.diff(corners[:, :3], axis=1).transpose(2, 0, 1)) * unit_ft
         if (sides_ft.min(axis=1) < self.least_side_ft * (1 - _ROUNDING)).any():
             broken.append(f"The shorter side of a cell is {sides_ft.min():,.1f} ft, less than {self.least_side_ft:g}.")
-        tree = shapely.STRtree(shapes)
-        # Most cells only touch: pairs with common ground are found without looking at those.
-        pairs = np.hstack([tree.query(shapes, predicate=name) for name in ("overlaps", "covers")])
-        first, second = np.unique(np.sort(pairs[:, pairs[0] != pairs[1]], axis=0), axis=1)
-        shared = shapely.area(shapely.intersection(shapes[first], shapes[second])) * unit_ft**2
-        if (shared > _ROUNDING * self.least_cell_ft2).any():
-            broken.append(f"{int((shared > _ROUNDING * self.least_cell_ft2).sum())} pairs of cells overlap.")
+        pairs, _, _ = overlapping_pairs(shapes, share=_ROUNDING)
+        if len(pairs):
+            broken.append(f"{len(pairs)} pairs of cells overlap.")
         return broken
 
     def _area_broken(self, chosen: NDArray[np.object_], unit_m: float) -> list[str]:

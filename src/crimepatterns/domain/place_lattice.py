@@ -89,8 +89,12 @@ class PlaceLattice:
         low, high = reach.min(axis=0) - 1, reach.max(axis=0) + 2
         grid = np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]), indexing="ij")
         cells = np.array(grid, dtype=np.int64).reshape(2, -1).T
-        shapely.prepare(area)
-        # What only touches from outside has no common ground.
         shapes = self.shapes(cells)
-        meets = shapely.intersects(area, shapes) & ~shapely.touches(area, shapes)
-        return cells[meets]
+        shapely.prepare(area)
+        meets = shapely.intersects(area, shapes)
+        cells, shapes = cells[meets], shapes[meets]
+        edge = np.flatnonzero(~shapely.contains_properly(area, shapes))
+        # What only touches from outside has no common ground.
+        keep = np.ones(len(cells), dtype=bool)
+        keep[edge] = shapely.area(shapely.intersection(shapes[edge], area)) > 0
+        return cells[keep]

@@ -8,6 +8,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from crimepatterns.domain.overlaps import overlapping_pairs
 from crimepatterns.errors import DomainError
 from crimepatterns.evaluation.hotspot_metrics import Catch, hit_rate, pai, pei, rri
 from crimepatterns.evaluation.selection import Budget, select_cells
@@ -167,15 +168,11 @@ def _check(shapes: NDArray[np.object_], share: NDArray[np.float64], places: NDAr
         raise DomainError("The map chooses no cell: its hotspot field is 0 everywhere.")
     if not len(places):
         raise DomainError("There is no incident to score the map against: check the file and the days asked for.")
-    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    first, second = first[first < second], second[first < second]
-    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
-    smaller = np.minimum(shapely.area(shapes[first]), shapely.area(shapes[second]))
-    bad = np.flatnonzero(shared > _SHARED * smaller)
-    if bad.size:
+    first, second, shared = overlapping_pairs(shapes, share=_SHARED)
+    if len(first):
         raise DomainError(
-            f"Cells must not overlap, {bad.size} pairs do, such as rows {first[bad[0]]} and {second[bad[0]]} "
-            f"({shared[bad[0]]:.0f} m2): dissolve or clip them first."
+            f"Cells must not overlap, {len(first)} pairs do, such as rows {first[0]} and {second[0]} "
+            f"({shared[0]:.0f} m2): dissolve or clip them first."
         )
 
 
