@@ -1,7 +1,7 @@
 """One city, opened from its settings: what every stage after cleaning starts from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,9 +19,16 @@ from crimepatterns.domain.harm import HarmWeights
 from crimepatterns.domain.history import Archive
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.domain.police_found import found_by_arrest, found_by_police, marked_as_found, police_warning
-from crimepatterns.errors import ConfigError, MissingInputError, NotApplicableError
+from crimepatterns.errors import ConfigError, MissingInputError, NotApplicableError, PatternError
 from crimepatterns.features.context import layer_covariates
 from crimepatterns.patterns.nowcast import completeness_at
+from crimepatterns.patterns.premise_split import (
+    PREMISE_SIDES,
+    PremiseSplit,
+    side_of,
+    split_by_premise,
+    whole_category,
+)
 from crimepatterns.patterns.reporting_delay import ReportingDelay, reporting_delay
 from crimepatterns.quality.flags import Flags
 from crimepatterns.quality.leave_out import without
@@ -68,7 +75,15 @@ class City:
 
     @cached_property
     def incidents(self) -> Incidents:
-        """All cleaned incidents; categories that mostly end in an arrest count as police-initiated, see `arrests`."""
+        """All cleaned incidents; categories that mostly end in an arrest count as police-initiated, see `arrests`.
+
+        Those of ``forecast.split_premise`` are told apart by premise.
+        """
+        return self._whole if self.premise_split is None else self.premise_split.incidents
+
+    @cached_property
+    def _whole(self) -> Incidents:
+        """All cleaned incidents, no category told apart by premise."""
         return marked_as_found(self._cleaned, self.arrests)
 
     @cached_property
@@ -94,7 +109,9 @@ class City:
     def found_by_police(self) -> Mapping[str, str]:
         """Categories that come to light mostly through police activity, each with how that is known."""
         named = self.settings.taxonomy.police_initiated or ()
-        return found_by_police(self.incidents.table, named=named, arrests=self.arrests)
+        whole = found_by_police(self._whole.table, named=named, arrests=self.arrests)
+        names = self.incidents.categories if self.settings.forecast.split_premise else tuple(whole)
+        return {name: whole[whole_category(name)] for name in names if whole_category(name) in whole}
 
     @property
     def warnings(self) -> dict[str, str]:
@@ -103,14 +120,51 @@ class City:
         return {name: police_warning(name, found[name]) for name in self.targets if name in found}
 
     @cached_property
+    def premise_split(self) -> PremiseSplit | None:
+        """The incidents with the categories of ``forecast.split_premise`` told apart; None where it names none.
+
+        Raises
+        ------
+        ConfigError
+            If such a category does not occur, or the settings or the file do not tell its premises.
+        """
+        wanted, rules = self.settings.forecast.split_premise, self.settings.patterns
+        if not wanted:
+            return None
+        unknown = sorted(set(wanted) - set(self._whole.categories))
+        if unknown:
+            raise ConfigError(
+                f"forecast.split_premise names {unknown}, which do not occur; found {list(self._whole.categories)}."
+            )
+        if rules.premise_column is None:
+            raise ConfigError("forecast.split_premise needs patterns.premise_column, and its values of each kind.")
+        try:
+            return split_by_premise(
+                self._whole, wanted, column=rules.premise_column, indoor=rules.indoor, outdoor=rules.outdoor
+            )
+        except PatternError as error:
+            raise ConfigError(f"forecast.split_premise: {error}") from error
+
+    @property
+    def premises(self) -> str:
+        """How many incidents lie on each side of the split by premise, and on none; empty where nothing is split."""
+        return "" if self.premise_split is None else self.premise_split.sentence()
+
+    @cached_property
     def grid(self) -> Grid:
         """The grid of the settings over the study area."""
         return build_grid(self.settings, self.area)
 
     @cached_property
     def harm(self) -> HarmWeights | None:
-        """The harm weights of the settings; None where they name none."""
-        return open_harm(self.settings.taxonomy)
+        """The harm weights of the settings; None where they name none. Parts of a category weigh as the whole."""
+        found, split = open_harm(self.settings.taxonomy), self.premise_split
+        if found is None or split is None:
+            return found
+        names = split.incidents.categories
+        weights = zip(names, found.of_categories([whole_category(name) for name in names]).tolist(), strict=True)
+        parts = {name: weight for name, weight in weights if np.isfinite(weight)}
+        return replace(found, by_category={**found.by_category, **parts})
 
     @property
     def covariates(self) -> Covariates | None:
@@ -257,16 +311,26 @@ class City:
         MissingInputError
             If no category may be forecast.
         """
-        wanted = self.settings.forecast.categories
+        wanted = self._parts_of(self.settings.forecast.categories)
         unknown = sorted(set(wanted) - set(self.incidents.categories))
         if unknown:
             raise ConfigError(
                 f"forecast.categories names {unknown}, which do not occur; found {list(self.incidents.categories)}."
             )
-        chosen = wanted or self.reported_categories[:_DEFAULT_TARGETS]
+        frequent = dict.fromkeys(whole_category(name) for name in self.reported_categories)
+        chosen = wanted or self._parts_of(tuple(frequent)[:_DEFAULT_TARGETS])
         if not chosen:
             raise MissingInputError("No category to forecast: every incident is police-initiated, or there is none.")
         return chosen
+
+    def _parts_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Put the two sides of a category that is split by premise in its place."""
+        split = self.settings.forecast.split_premise
+        return tuple(
+            part
+            for name in names
+            for part in ([side_of(name, side) for side in PREMISE_SIDES] if name in split else [name])
+        )
 
 
 def build_grid(settings: Settings, area: StudyArea) -> Grid:

@@ -69,6 +69,7 @@ def forecast(
     Returns
     -------
     dict
+        ``premises`` (how many are of each side of ``forecast.split_premise``, and of neither),
         ``cutoff``, ``period``, ``champions``, ``suffices`` (categories for which a plain count does), ``warnings`` (on
         categories found by police activity), ``context_gaps`` (share of cells of which a column of the context knows
         nothing), ``note`` (on last weeks that are not complete), ``categories`` (total with its interval, areas,
@@ -125,6 +126,7 @@ def forecast(
         "note": work.city.flags.note("recent_weeks_incomplete"),
         "categories": categories,
         "harm": harm,
+        "premises": work.city.premises,
         "manifest": None if manifest is None else str(manifest.relative_to(settings.root)),
         "outputs": [str((home / name).relative_to(settings.root)) for name in names],
     }

@@ -25,6 +25,7 @@ from crimepatterns.evaluation.selection import Budget
 from crimepatterns.forecast_outputs.shift_trial import shift_sentences, try_shifts
 from crimepatterns.forecasts.registry import BASELINES, CLASSIFIERS, OPTIONS, make_forecaster
 from crimepatterns.interval_history import audit_columns, past_intervals
+from crimepatterns.patterns.premise_split import whole_category
 from crimepatterns.reports.scoreboard import scoreboard_html, scoreboard_text, verdict_sentences
 from crimepatterns.store.atomic import read_json
 from crimepatterns.store.ledger import append_opening
@@ -210,15 +211,17 @@ def _truths(city: City, results: Sequence[BacktestResult]) -> dict[str, NDArray[
         seed=source.seed,
         timezone=city.settings.timezone,
     ).truth
-    return {
-        result.category: np.vstack(
-            [
-                truth.expected_counts(result.grid, fold.test, category=result.category, as_of=fold.cutoff).sum(axis=1)
-                for fold in result.folds
-            ]
-        )
-        for result in results
-    }
+    truths = {}
+    for result in results:
+        whole = whole_category(result.category)
+        side = result.category.removeprefix(whole).strip(" ()")
+        share = truth.premise_share(whole, getattr(city.settings.patterns, side)) if side else 1.0
+        expected = [
+            truth.expected_counts(result.grid, fold.test, category=whole, as_of=fold.cutoff).sum(axis=1)
+            for fold in result.folds
+        ]
+        truths[result.category] = share * np.vstack(expected)
+    return truths
 
 
 def _backtest_table(results: Sequence[BacktestResult]) -> pd.DataFrame:

@@ -8,10 +8,15 @@ import pytest
 from crimepatterns.city import City
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.data_processing import clean, ingest
+from crimepatterns.domain.periods import Periods
 from crimepatterns.errors import ConfigError
 from crimepatterns.forecasting import explain, forecast
+from crimepatterns.model_evaluation import evaluate
 from crimepatterns.operations.sentences import sentence_of
+from crimepatterns.serving.results import Results
+from crimepatterns.sources.synthetic import SyntheticCity
 from crimepatterns.store.layers import read_forecast, read_layer
+from crimepatterns.store.scorecards import read_scorecard
 from crimepatterns.visualization import visualize
 
 pytestmark = pytest.mark.xdist_group("forecast_outputs")
@@ -112,3 +117,49 @@ def test_harm_adds_up_cell_by_cell_and_is_told_and_drawn(settings: Settings) -> 
     assert {f"results/default/figures/{name}.png" for name in ("harm", "shift_forecast_theft")} <= set(drawn)
     assert forecast(settings)["harm"] is None
     assert not path.exists()
+
+
+@pytest.mark.slow
+def test_outdoors_and_indoors_are_forecast_apart_and_the_others_are_counted(settings: Settings) -> None:
+    apart = changed(settings, split_premise=("theft",), shifts=())
+    city = City(apart)
+    assert city.targets == ("theft (outdoor)", "theft (indoor)", "burglary")
+    sides = {side: f"theft ({side})" for side in ("outdoor", "indoor")}
+    summary = forecast(apart)
+    whole = City(settings).incidents.of("theft")
+    premises = whole.table["Premise"].astype(str)
+    source, rules = settings.source, settings.patterns
+    truth = SyntheticCity(
+        city_class=source.city_class, incidents=source.incidents, years=source.years, seed=source.seed,
+        timezone=settings.timezone,
+    ).truth  # fmt: skip
+    week = Periods.starting_at(city.archive.end, days=7, count=1)
+    true = truth.expected_counts(city.grid, week, category="theft").sum() * truth.recorded_share
+    for side, name in sides.items():
+        chosen = city.incidents.of(name)
+        listed = getattr(rules, side)
+        assert set(chosen.table["id"]) == set(whole.table.loc[premises.isin(listed), "id"])
+        expected = summary["categories"][name]["expected"]
+        assert expected == pytest.approx(true * truth.premise_share("theft", listed), rel=0.25)
+        assert (city.layout.forecasts / f"theft_{side}.parquet").exists()
+    unknown = len(whole) - sum(len(city.incidents.of(name)) for name in sides.values())
+    assert unknown == len(city.incidents.of("theft (premise unknown)")) > 0
+    assert f"{unknown:,} of unknown premise are in neither forecast." in sentence_of("forecast", summary)
+    card = read_scorecard(apart.root / evaluate(changed(apart, models=("count", "count_eb")))["outputs"][0])
+    ceiling = card.summary.loc[card.summary["metric"] == "ceiling_share"]
+    assert set(sides.values()) <= set(ceiling["category"]), "the truth of each side is known too"
+    assert ceiling["value"].between(0.2, 1.0).all()
+    shown = {one.name for one in Results(apart).categories if one.forecast}
+    assert shown == {"theft (outdoor)", "theft (indoor)", "burglary"}
+
+
+@pytest.mark.slow
+def test_a_split_needs_a_column_and_categories_that_occur(settings: Settings) -> None:
+    with pytest.raises(ConfigError, match=r"split_premise names \['arson'\], which do not occur"):
+        _ = City(changed(settings, split_premise=("arson",))).targets
+    blind = settings.model_copy(update={"patterns": settings.patterns.model_copy(update={"premise_column": None})})
+    with pytest.raises(ConfigError, match=r"split_premise needs patterns\.premise_column"):
+        _ = City(changed(blind, split_premise=("theft",))).targets
+    odd = settings.model_copy(update={"patterns": settings.patterns.model_copy(update={"outdoor": ("Moon",)})})
+    with pytest.raises(ConfigError, match=r"theft cannot be split by 'Premise': 0 incidents outdoors"):
+        _ = City(changed(odd, split_premise=("theft",))).targets

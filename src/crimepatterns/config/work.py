@@ -132,6 +132,7 @@ class ForecastSettings(Model):
     categories: tuple[str, ...] = ()
     horizon_days: PositiveInt = 7
     shifts: tuple[str, ...] = ("07:00", "15:00", "23:00")
+    split_premise: tuple[str, ...] = ()
     models: tuple[str, ...] = (
         "count",
         "recent_count",

@@ -85,7 +85,10 @@ def _forecast(summary: Mapping[str, Any]) -> str:
     shifts = _shifts(summary["categories"])
     harm = f" {summary['harm']['sentence']}" if summary.get("harm") else ""
     retired = "".join(f" {category}: {facts['retired']}" for category, facts in told if "retired" in facts)
-    return f"{start} to {end}, expected: {expected}.{_enough(summary)}{retired}{shifts}{harm}{_instead(summary)}"
+    premises = f" {summary['premises']}" if summary.get("premises") else ""
+    return (
+        f"{start} to {end}, expected: {expected}.{premises}{_enough(summary)}{retired}{shifts}{harm}{_instead(summary)}"
+    )
 
 
 def _instead(summary: Mapping[str, Any]) -> str:

@@ -57,7 +57,11 @@ class Stage:
     def settings_of(self, settings: Settings) -> dict[str, object]:
         """Return the part of the settings this stage depends on."""
         whole = settings.model_dump(mode="json")
-        return {key: whole[key] for key in ("city", "title", "timezone", "crs", *self.settings)}
+        own = {key: whole[key] for key in ("city", "title", "timezone", "crs", *self.settings)}
+        if "forecast" in self.settings and settings.forecast.split_premise:
+            # What is forecast then hangs on what counts as indoors and outdoors.
+            own["premise"] = [whole["patterns"][key] for key in ("premise_column", "indoor", "outdoor")]
+        return own
 
 
 _CLEANING = ("source", "columns", "cleaning", "study_area", "taxonomy")

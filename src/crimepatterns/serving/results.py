@@ -8,6 +8,7 @@ from typing import Any
 from crimepatterns.config import Settings
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.errors import ArtefactError, MissingInputError
+from crimepatterns.patterns.premise_split import PREMISE_SIDES, side_of
 from crimepatterns.serving.failures import UnknownNameError
 from crimepatterns.serving.payloads import PayloadCache
 from crimepatterns.store.areas import read_study_area
@@ -66,7 +67,10 @@ class Results:
     def categories(self) -> tuple[Category, ...]:
         """Categories with a stored result: forecast ones first, the most frequent first, all together last."""
         counts = self.cleaning_report().get("categories", {})
-        named = {slug(name): name for name in sorted(counts, key=lambda one: -counts[one])}
+        whole = sorted(counts, key=lambda one: -counts[one])
+        split = self.settings.forecast.split_premise
+        parts = [[side_of(name, side) for side in PREMISE_SIDES] if name in split else [name] for name in whole]
+        named = {slug(name): name for names in parts for name in names}
         found = [
             Category(
                 part,

@@ -1,6 +1,6 @@
 """What is known for certain about the embedded city: expected counts, planted facts and the answer to every row."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from crimepatterns.domain.grid import Grid
 from crimepatterns.domain.periods import Periods
 from crimepatterns.errors import SourceError
 from crimepatterns.sources.synthetic_layout import CRS
-from crimepatterns.sources.synthetic_plan import CATEGORIES, DEFECT_SHARES, HOT_KINDS, MAX_LAG_DAYS
+from crimepatterns.sources.synthetic_plan import CATEGORIES, DEFECT_SHARES, HOT_KINDS, MAX_LAG_DAYS, PREMISES
 from crimepatterns.sources.synthetic_process import Events, Process
 from crimepatterns.sources.synthetic_records import ANSWER_SCHEMA, draw_defects
 from crimepatterns.sources.synthetic_render import Renderer
@@ -136,6 +136,14 @@ class Truth:
         """Share of the record's incidents that an earlier one really triggered: the realised branching ratio."""
         mine = self.history.where(self.history.day >= 0)
         return float(mine.triggered.mean())
+
+    @staticmethod
+    def premise_share(category: str, premises: Collection[str]) -> float:
+        """Return the share of a category's incidents that are planted at these premises, wherever and whenever."""
+        weights = next(plan.premises for plan in CATEGORIES if plan.name == category)
+        wanted = {one.casefold() for one in premises}
+        own = sum(weight for name, weight in zip(PREMISES, weights, strict=True) if name.casefold() in wanted)
+        return own / sum(weights)
 
     @property
     def recorded_share(self) -> float:
