@@ -138,6 +138,7 @@ def test_longer_and_further_periods_scale(name: str) -> None:
     np.testing.assert_allclose(three.mean[:, 0], week.mean[:, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [1, 14, 28])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_horizon_from_a_day_to_four_weeks_works(name: str, days: int) -> None:
