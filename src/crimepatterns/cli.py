@@ -25,6 +25,7 @@ from crimepatterns.cli_models import model_app
 from crimepatterns.cli_monitor import monitor
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
 from crimepatterns.cli_replay import replay as replay_manifest
+from crimepatterns.cli_squares import Metric, score_by_squares
 from crimepatterns.cli_taxonomy import taxonomy_app
 from crimepatterns.console import (
     city_facts,
@@ -185,8 +186,12 @@ def evaluate(
     start: maps.From = None,
     until: maps.Until = None,
     rules: maps.Check = None,
+    metric: Metric = None,
 ) -> None:
     """Replay past weeks and score every model beside the baselines; or score one map by --truth."""
+    if metric is not None:
+        score_by_squares(settings_of(config, change), as_json=as_json)
+        return
     asked = maps.MapQuestion(truth, rules, forecast, category, field, before, (start, until))
     if asked:
         maps.answer(settings_of(config, change), asked, as_json=as_json)
