@@ -1,6 +1,5 @@
 """Police-initiated categories are no targets unless named, and then every output about them says what they show."""
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import shapely
 from typer.testing import CliRunner
 
+import event_loop
 from crimepatterns.city import City
 from crimepatterns.cli import app
 from crimepatterns.config import Settings, load_settings
@@ -122,7 +122,7 @@ def answers(settings: Settings, address: str) -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
             return await client.get(address)
 
-    return asyncio.run(ask())
+    return event_loop.run(ask())
 
 
 def test_explanations_and_json_warn(city: City_) -> None:

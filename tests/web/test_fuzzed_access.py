@@ -1,6 +1,5 @@
 """Odd requests in every role: nothing breaks, and nobody sees the plan who may not."""
 
-import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import event_loop
 from crimepatterns.config import Settings
 from crimepatterns.serving.model_server.application import MODEL_ACCESS, create_model_app
 from crimepatterns.serving.security.keys import create_key
@@ -76,7 +76,7 @@ def test_odd_requests_break_nothing_and_show_nobody_too_much(
     def ask(route: str, values: list[str], query: dict[str, str], body: bytes | None, method: str) -> None:
         path = _filled(route, values)
         sent = "POST" if "score/" in route else method
-        got = asyncio.run(_send(app, sent, path, key, params=query, content=body if sent == "POST" else None))
+        got = event_loop.run(_send(app, sent, path, key, params=query, content=body if sent == "POST" else None))
         assert got.status_code < 500, f"{sent} {path} {query}: {got.text[:300]}"
         if role < Role.PLANNER:
             assert not any(secret in got.text for secret in secrets), f"{path} shows {role.label}s the plan"
@@ -87,7 +87,7 @@ def test_odd_requests_break_nothing_and_show_nobody_too_much(
 
 def test_the_plan_is_there_for_planners(city: Settings, secrets: list[str]) -> None:
     _, key = create_key(city.root / city.security.keys_file, name="desk", role=Role.PLANNER)
-    got = asyncio.run(_send(_application(city, "web")[0], "GET", "/reports/plan.csv", key))
+    got = event_loop.run(_send(_application(city, "web")[0], "GET", "/reports/plan.csv", key))
     assert all(secret in got.text for secret in secrets)
 
 

@@ -1,10 +1,8 @@
 """What Prometheus reads from the web server, on results that the whole pipeline has really made."""
 
-import asyncio
 import shutil
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -13,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
+import event_loop
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.serving.head import HeadAsGet
 from crimepatterns.serving.metrics import CountRequests, ServerMetrics
@@ -65,9 +64,7 @@ def asked(app: FastAPI, *requests: tuple[str, str]) -> list[str]:
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return [(await client.request(method, path)).text for method, path in requests]
 
-    # In a thread of its own: the browser's tests leave a running loop in this one.
-    with ThreadPoolExecutor(1) as apart:
-        return apart.submit(asyncio.run, send()).result()
+    return event_loop.run(send())
 
 
 def test_requests_are_counted_by_route_and_status_never_by_address(small_server: FastAPI) -> None:

@@ -16,6 +16,7 @@ import pytest
 from fastapi import APIRouter
 from starlette.types import Message, Receive, Scope, Send
 
+import event_loop
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.errors import ConfigError
 from crimepatterns.serving.run import serve
@@ -52,7 +53,7 @@ def ask(
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
             return [await client.request(method, path, headers=headers) for method, path, headers in requests]
 
-    return asyncio.run(all_of_them())
+    return event_loop.run(all_of_them())
 
 
 def get(settings: Settings, path: str, headers: Mapping[str, str] | None = None, **how: str) -> httpx.Response:
@@ -182,7 +183,7 @@ def test_a_key_closes_a_running_server_and_losing_the_file_does_not_open_it(tmp_
             await asyncio.sleep(1.1)
             return [*told, (await client.get("/api/status")).status_code]
 
-    assert asyncio.run(story()) == [200, 401, 401]
+    assert event_loop.run(story()) == [200, 401, 401]
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------
@@ -270,7 +271,7 @@ def test_two_processes_make_keys_at_once_and_none_is_lost(tmp_path: Path) -> Non
             *(asyncio.to_thread(create_key, path, name=f"desk {i}", role=Role.PUBLIC) for i in range(8))
         )
 
-    asyncio.run(many())
+    event_loop.run(many())
     assert len({record.key_id for record in read_keys(path)}) == 8
     assert all(isinstance(record, KeyRecord) for record in read_keys(path))
 
@@ -372,7 +373,7 @@ def direct(settings: Settings, headers: list[tuple[bytes, bytes]], **more: Any) 
     from starlette.middleware.exceptions import ExceptionMiddleware
 
     gate = Gate(ExceptionMiddleware(reading), settings=settings, access=WEB_ACCESS)
-    asyncio.run(gate(scope, receive, send))
+    event_loop.run(gate(scope, receive, send))
     return sent[0]["status"], sent[-1]["body"]
 
 

@@ -1,11 +1,11 @@
 """The model server's routes with every role, before anything has run."""
 
-import asyncio
 from pathlib import Path
 
 import httpx
 import pytest
 
+import event_loop
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.errors import ConfigError
 from crimepatterns.serving.model_server.application import MODEL_ACCESS, create_model_app
@@ -27,7 +27,7 @@ def ask(settings: Settings, headers: dict[str, str], peer: str = "127.0.0.1") ->
                 for route in [*MODEL_ACCESS.roles, "/nowhere"]
             }
 
-    return asyncio.run(all_of_them())
+    return event_loop.run(all_of_them())
 
 
 @pytest.mark.parametrize("role", [None, *Role])

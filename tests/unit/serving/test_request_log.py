@@ -1,6 +1,5 @@
 """A line of JSON per request, with an id and nothing personal."""
 
-import asyncio
 import io
 import json
 import logging
@@ -11,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import event_loop
 from crimepatterns.config import load_settings
 from crimepatterns.serving.request_log import log_as_json
 from crimepatterns.serving.web import create_app
@@ -38,7 +38,7 @@ def ask(root: Path, path: str, headers: dict[str, str]) -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.get(path, headers=headers)
 
-    return asyncio.run(once())
+    return event_loop.run(once())
 
 
 def test_each_request_has_a_line_that_names_its_route_and_not_its_query(tmp_path: Path, lines: io.StringIO) -> None:
