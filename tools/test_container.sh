@@ -124,6 +124,16 @@ began=$(now)
 ok "page: stops by itself on SIGTERM in $(since "$began") s"
 
 began=$(now)
+started+=(model-server)
+"${ENGINE[@]}" run -d --name model-server "${BOUNDS[@]}" -v "$WORK/srv:/srv/crimepatterns:ro" --entrypoint uvicorn "$IMAGE" \
+  --app-dir /opt/crimepatterns/deployment/model_server app:app --host 127.0.0.1 --port "$((PORT + 1))" --no-server-header >/dev/null
+for path in /health /ready /v1/info; do probe model-server "http://127.0.0.1:$((PORT + 1))$path"; done
+ok "model server: alive, ready, and tells what it serves $(since "$began") s after its start"
+"${ENGINE[@]}" stop -t 20 model-server >/dev/null 2>&1
+[ "$("${ENGINE[@]}" inspect --format '{{.State.ExitCode}}' model-server)" -eq 0 ] || fail "the model server did not stop by itself"
+ok "model server: stops by itself on SIGTERM"
+
+began=$(now)
 podman push -q "$IMAGE" "oci-archive:$WORK/image.tar" >/dev/null 2>&1
 ok "as an OCI archive: $(($(stat -c %s "$WORK/image.tar") / 1000000)) MB, written in $(since "$began") s"
 echo "$passed passed, 0 failed"
