@@ -255,8 +255,10 @@ class _Run(Generic[Item, Result]):
             try:
                 found: Result = future.result(timeout=_LOOK_EVERY_S)
             except TimeoutError:
-                if future.status != "pending":
-                    raise  # The function's own.
+                # Not the wait but the work failed, perhaps with a TimeoutError of its own. A result that got lost with
+                # its worker, or came just now, is asked for again.
+                if future.status == "error":
+                    raise future.exception() from None
             else:
                 return found
             if self._client.nthreads():
