@@ -187,6 +187,8 @@ def test_stages_are_changed_from_the_command_line(trained: tuple[Settings, dict]
     (later / "manifest.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UntrustedModelError, match="roll-back"):
         find_version(models, name)
+    with pytest.raises(UntrustedModelError, match="roll-back"):
+        forecast(settings)
     run("roll-back", name)
     assert find_version(models, name) == first
     shutil.rmtree(later)

@@ -12,7 +12,7 @@ import pandas as pd
 from crimepatterns.city import City
 from crimepatterns.domain.history import History
 from crimepatterns.domain.periods import Periods
-from crimepatterns.errors import ConfigError, ModelError
+from crimepatterns.errors import ConfigError, ModelError, UntrustedModelError
 from crimepatterns.evaluation.learned_intervals import LearnedIntervals
 from crimepatterns.forecast_run.inputs import FORECAST_SETTINGS, code_in_use, inputs_of
 from crimepatterns.forecast_run.intervals import learned_intervals
@@ -188,6 +188,8 @@ class ForecastWork:
         wanted = None if self.again is None else self.again.models[name]
         try:
             found = None if wanted == "" else find_version(self.city.layout.models, name, wanted)
+        except UntrustedModelError:
+            raise  # Altered is not absent: a model fitted anew in its place would hide it.
         except ModelError:
             found = None
         self.versions[name] = "" if found is None else found.name
