@@ -10,6 +10,7 @@ from crimepatterns.cli_options import AsJson, Change, Config, settings_of
 from crimepatterns.console import complain, print_json, say
 
 if TYPE_CHECKING:
+    from crimepatterns.config import Settings
     from crimepatterns.store.model_stages import ModelStages
 
 __all__ = ["model_app"]
@@ -35,7 +36,7 @@ def list_models(config: Config = None, change: Change = None, as_json: AsJson = 
     from crimepatterns.store.models import model_names
 
     settings = settings_of(config, change)
-    models = _models(config, change)
+    models = _models(settings)
     names = [name for name in model_names(models) if name.startswith(f"{settings.city}-")]
     found = [{"name": name, **_facts(models / name)} for name in names]
     if as_json:
@@ -119,7 +120,7 @@ def prune(
     from crimepatterns.store.models import model_names, remove_versions
 
     settings = settings_of(config, change)
-    models = _models(config, change)
+    models = _models(settings)
     removed = {
         name: remove_versions(models, name, keep=keep)
         for name in model_names(models)
@@ -158,10 +159,9 @@ def model_export(
     say("\n".join(str(path) for path in written))
 
 
-def _models(config: Path | None, change: list[str] | None) -> Path:
+def _models(settings: "Settings") -> Path:
     from crimepatterns.store.layout import Layout
 
-    settings = settings_of(config, change)
     return Layout(settings.root, settings.city).models
 
 
@@ -169,7 +169,7 @@ def _home(name: str, config: Path | None, change: list[str] | None) -> Path:
     from crimepatterns.errors import ModelError
     from crimepatterns.store.models import model_names
 
-    models = _models(config, change)
+    models = _models(settings_of(config, change))
     if name not in model_names(models):
         raise ModelError(f"No model {name!r} is stored: found {model_names(models)}.")
     return models / name
