@@ -4,7 +4,6 @@ import contextlib
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from app_server import served
 from crimepatterns.config import Settings
 from crimepatterns.serving.web import create_app
 from crimepatterns.store.layout import Layout
@@ -34,7 +33,7 @@ IDLE = "html[data-ready=yes] #map[data-state=idle]"
 def client_of() -> Iterator[ClientOf]:
     """Start a server for some settings, and return a client whose addresses begin at it."""
     with contextlib.ExitStack() as open_servers:
-        yield lambda settings: open_servers.enter_context(_served(settings))
+        yield lambda settings: open_servers.enter_context(served(create_app(settings)))
 
 
 @pytest.fixture(scope="session")
@@ -101,25 +100,6 @@ def opened(browser: Browser, server: str) -> Iterator[Opener]:
     for context in contexts:
         context.close()
     assert complaints == []
-
-
-@contextlib.contextmanager
-def _served(settings: Settings) -> Iterator[httpx.Client]:
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="warning", server_header=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        if time.monotonic() > deadline or not thread.is_alive():
-            raise RuntimeError("The test's own server did not start within 20 seconds.")
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as made:
-            yield made
-    finally:
-        server.should_exit = True
-        thread.join(timeout=20)
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:

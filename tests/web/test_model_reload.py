@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app_server import served
 from crimepatterns.config import Settings
 from crimepatterns.operations.pipeline import run_stage
 from crimepatterns.serving.model_server.application import create_model_app
@@ -20,7 +21,7 @@ from crimepatterns.store.digests import sha256_file
 from crimepatterns.store.layout import Layout
 from crimepatterns.store.model_stages import promote
 from crimepatterns.store.models import ARTEFACTS, find_version, load_model
-from model_city import copied, explained_copy, served, until
+from model_city import copied, explained_copy, until
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 

@@ -22,6 +22,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from app_server import served
 from crimepatterns.config import Settings
 from crimepatterns.forecasting import explain
 from crimepatterns.forecasts.stored_learner import restore_learner
@@ -31,7 +32,7 @@ from crimepatterns.store.areas import read_study_area
 from crimepatterns.store.layers import read_forecast
 from crimepatterns.store.layout import Layout
 from crimepatterns.store.models import find_version, load_model
-from model_city import explained_copy, served, until
+from model_city import explained_copy, until
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 

@@ -4,19 +4,15 @@ from fastapi import FastAPI
 from fastapi.templating import Jinja2Templates
 
 from crimepatterns.config import Settings, find_resource
+from crimepatterns.serving.assembling import assemble
 from crimepatterns.serving.assets import Assets
-from crimepatterns.serving.failures import install_failure_handlers
-from crimepatterns.serving.head import HeadAsGet
-from crimepatterns.serving.headers import SecurityHeaders
-from crimepatterns.serving.metrics import CountRequests, ServerMetrics
+from crimepatterns.serving.metrics import ServerMetrics
 from crimepatterns.serving.metrics_of_results import ResultsCollector
 from crimepatterns.serving.names import chance_text, count_text, place_name
-from crimepatterns.serving.request_log import RequestLog
 from crimepatterns.serving.results import Results
 from crimepatterns.serving.routes_api import api_routes
 from crimepatterns.serving.routes_health import health_routes
 from crimepatterns.serving.routes_pages import page_routes
-from crimepatterns.serving.security.opening import guard
 from crimepatterns.serving.security.roles import WEB_ACCESS
 from crimepatterns.version import __version__
 
@@ -56,15 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     pages = page_routes(results, templates, Assets(find_resource("deployment/app/static")))
-    for router in (api_routes(results), health_routes(results, metrics), pages):
-        WEB_ACCESS.check(router.routes)
-        app.include_router(router)
-    install_failure_handlers(app, root=str(settings.root.resolve()))
-    guard(app, settings, WEB_ACCESS)
-    app.add_middleware(CountRequests, metrics=metrics)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(RequestLog)
-    app.add_middleware(SecurityHeaders)
+    routers = (api_routes(results), health_routes(results, metrics), pages)
+    assemble(app, routers, settings, access=WEB_ACCESS, metrics=metrics)
     return app
 
 

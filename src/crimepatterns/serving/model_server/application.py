@@ -8,15 +8,11 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, Response
 
 from crimepatterns.config import Settings
-from crimepatterns.serving.failures import install_failure_handlers
-from crimepatterns.serving.head import HeadAsGet
-from crimepatterns.serving.headers import SecurityHeaders
-from crimepatterns.serving.metrics import CountRequests, ServerMetrics
+from crimepatterns.serving.assembling import assemble
+from crimepatterns.serving.metrics import ServerMetrics
 from crimepatterns.serving.model_server.current import Current
 from crimepatterns.serving.model_server.metrics import ServedCollector
 from crimepatterns.serving.model_server.routes import model_routes
-from crimepatterns.serving.request_log import RequestLog
-from crimepatterns.serving.security.opening import guard
 from crimepatterns.serving.security.roles import AccessTable, Role
 from crimepatterns.version import __version__
 
@@ -78,15 +74,8 @@ def create_model_app(settings: Settings) -> FastAPI:
     app.state.current = current
     metrics = ServerMetrics("model")
     metrics.register(ServedCollector(current))
-    for router in (_health(current, metrics), model_routes(current)):
-        MODEL_ACCESS.check(router.routes)
-        app.include_router(router)
-    install_failure_handlers(app, root=str(settings.root.resolve()))
-    guard(app, settings, MODEL_ACCESS)
-    app.add_middleware(CountRequests, metrics=metrics)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(RequestLog)
-    app.add_middleware(SecurityHeaders)
+    routers = (_health(current, metrics), model_routes(current))
+    assemble(app, routers, settings, access=MODEL_ACCESS, metrics=metrics)
     return app
 
 
