@@ -8,28 +8,24 @@ import pytest
 
 import crimepatterns
 
-# Later examples use names of earlier ones, as on the page: one worker runs them all, in order.
-pytestmark = pytest.mark.xdist_group("python_api")
-
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python_api.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Names that the first example makes; the others build on them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("api"))
-        made: dict[str, Any] = {}
-        exec(BLOCKS[0], made)  # noqa: S102  # our own page
-        yield made
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("block", BLOCKS[1:], ids=lambda block: block.split("\n")[0][:40])
-def test_an_example_runs(block: str, names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    exec(block, names)  # noqa: S102  # our own page
-    assert "print" not in block or capsys.readouterr().out.strip()
+def test_the_examples_run_in_the_order_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Later examples use names of earlier ones, so one test runs them all."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in BLOCKS:
+        try:
+            exec(block, names)  # noqa: S102  # our own page
+        except Exception as error:
+            error.add_note(f"in the example\n{block}")
+            raise
+        assert "print" not in block or capsys.readouterr().out.strip(), block
 
 
 def test_every_pattern_method_is_documented_with_an_example() -> None:
