@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-// One bundle beside the templates; the server reads manifest.json for the hashed names.
+// One entry per kind of page, beside the templates; the server reads manifest.json for the hashed names.
 export default defineConfig({
   base: "/static/bundle/",
   build: {
@@ -10,6 +10,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     target: "es2022",
-    rollupOptions: { input: "src/main.ts" },
+    rollupOptions: { input: { main: "src/main.ts", site: "src/site.ts" } },
   },
 });

@@ -4,6 +4,7 @@ import json
 import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crimepatterns.serving.failures import UnknownNameError
 from crimepatterns.serving.payloads import Payload, PayloadCache
@@ -15,7 +16,7 @@ _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".woff2": "font/w
 
 @dataclass(frozen=True)
 class Bundle:
-    """Addresses of the front-end build; empty where it was not built.
+    """Addresses of one entry of the front-end build; empty where it was not built.
 
     Parameters
     ----------
@@ -58,22 +59,32 @@ class Assets:
         kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         return self._cache.get(name, [path], lambda: Payload.of(path.read_bytes(), kind))
 
-    @property
-    def bundle(self) -> Bundle:
-        """What the page loads from the front-end build."""
+    def bundle(self, entry: str) -> Bundle:
+        """Return what a page loads from the front-end build.
+
+        Parameters
+        ----------
+        entry : str
+            Name of an entry in ``vite.config.ts``.
+        """
         manifest = self._folder / "bundle" / "manifest.json"
         if not manifest.exists():
             return Bundle()
-        return self._cache.get("manifest", [manifest], lambda: _read_bundle(manifest))
+        return self._cache.get(("manifest", entry), [manifest], lambda: _read_bundle(manifest, entry))
 
 
-def _read_bundle(manifest: Path) -> Bundle:
-    entries: dict[str, dict[str, object]] = json.loads(manifest.read_text(encoding="utf-8"))
-    entry = next(one for one in entries.values() if one.get("isEntry"))
-    prefix = "/static/bundle/"
-    styles, fonts = entry.get("css", []), entry.get("assets", [])
-    return Bundle(
-        (prefix + str(entry["file"]),),
-        tuple(prefix + str(name) for name in styles if isinstance(styles, list)) if isinstance(styles, list) else (),
-        tuple(prefix + str(name) for name in fonts if str(name).endswith(".woff2")) if isinstance(fonts, list) else (),
-    )
+def _read_bundle(manifest: Path, entry: str) -> Bundle:
+    chunks: dict[str, dict[str, Any]] = json.loads(manifest.read_text(encoding="utf-8"))
+    first = next((one for one in chunks.values() if one.get("isEntry") and one["name"] == entry), None)
+    if first is None:  # a build older than the page
+        return Bundle()
+    loaded = [first]
+    for one in loaded:
+        loaded += [chunks[key] for key in one.get("imports", []) if chunks[key] not in loaded]
+    styles = dict.fromkeys(name for one in loaded for name in one.get("css", []))
+    fonts = dict.fromkeys(name for one in loaded for name in one.get("assets", []) if name.endswith(".woff2"))
+    return Bundle((_address(first["file"]),), tuple(map(_address, styles)), tuple(map(_address, fonts)))
+
+
+def _address(name: str) -> str:
+    return f"/static/bundle/{name}"

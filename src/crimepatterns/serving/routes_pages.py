@@ -1,11 +1,9 @@
 """The page, the printable reports and the static files."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from fastapi.templating import Jinja2Templates
 
 from crimepatterns.errors import MissingInputError
 from crimepatterns.serving.assets import Assets
@@ -14,27 +12,23 @@ from crimepatterns.serving.failures import UnknownNameError
 from crimepatterns.serving.headers import report_policy
 from crimepatterns.serving.monitoring import monitoring_page
 from crimepatterns.serving.payloads import Payload, respond
+from crimepatterns.serving.rendering import Pages
 from crimepatterns.serving.results import Results
 from crimepatterns.serving.security.callers import Caller
 from crimepatterns.serving.security.roles import Role
-from crimepatterns.version import __version__
 
 __all__ = ["page_routes"]
 
 
-def page_routes(results: Results, templates: Jinja2Templates, assets: Assets) -> APIRouter:
+def page_routes(results: Results, pages: Pages, assets: Assets) -> APIRouter:
     """Make the routes that people open."""
     router = APIRouter(include_in_schema=False)
-    _main_page(router, results, templates, assets)
+    _main_page(router, results, pages)
     _reports(router, results)
 
     @router.get("/monitoring", response_class=HTMLResponse)
     def get_monitoring(request: Request) -> Response:
-        # Nothing here moves: the scripts of map and charts stay away.
-        bundle = replace(assets.bundle, scripts=())
-        facts = {"caller": request.state.caller, "bundle": bundle, "version": __version__, "category": None}
-        page = templates.get_template("monitoring.html").render({**monitoring_page(results), **facts})
-        return respond(request, Payload.of(page.encode(), "text/html; charset=utf-8"))
+        return pages.show(request, "monitoring.html", monitoring_page(results))
 
     @router.get("/static/{name:path}")
     def get_static(request: Request, name: str) -> Response:
@@ -49,7 +43,7 @@ def page_routes(results: Results, templates: Jinja2Templates, assets: Assets) ->
     return router
 
 
-def _main_page(router: APIRouter, results: Results, templates: Jinja2Templates, assets: Assets) -> None:
+def _main_page(router: APIRouter, results: Results, pages: Pages) -> None:
     @router.get("/", response_class=HTMLResponse)
     def get_page(request: Request, category: str | None = None) -> Response:
         code, chosen = 200, None
@@ -61,13 +55,8 @@ def _main_page(router: APIRouter, results: Results, templates: Jinja2Templates, 
             code, chosen = 404, results.category(None) if results.categories else None
         caller: Caller = request.state.caller
         told = briefing(results, chosen, with_plan=caller.role >= Role.PLANNER)
-        context = {**told, "caller": caller, "bundle": assets.bundle, "version": __version__, "unknown": None}
-        context["unknown"] = str(category)[:80] if code == 404 else None
-        page = templates.get_template("index.html").render(context)
-        answer = respond(request, Payload.of(page.encode(), "text/html; charset=utf-8"))
-        if code != 200:
-            answer.status_code = code
-        return answer
+        unknown = str(category)[:80] if code == 404 else None
+        return pages.show(request, "index.html", {**told, "unknown": unknown}, entry="main", status=code)
 
 
 def _reports(router: APIRouter, results: Results) -> None:

@@ -9,6 +9,7 @@ from crimepatterns.serving.assets import Assets
 from crimepatterns.serving.metrics import ServerMetrics
 from crimepatterns.serving.metrics_of_results import ResultsCollector
 from crimepatterns.serving.names import chance_text, count_text, place_name
+from crimepatterns.serving.rendering import Pages
 from crimepatterns.serving.results import Results
 from crimepatterns.serving.routes_api import api_routes
 from crimepatterns.serving.routes_health import health_routes
@@ -51,8 +52,9 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         openapi_url="/api/openapi.json",
     )
-    pages = page_routes(results, templates, Assets(find_resource("deployment/app/static")))
-    routers = (api_routes(results), health_routes(results, metrics), pages)
+    assets = Assets(find_resource("deployment/app/static"))
+    pages = Pages(templates, assets, WEB_ACCESS)
+    routers = (api_routes(results), health_routes(results, metrics), page_routes(results, pages, assets))
     assemble(app, routers, settings, access=WEB_ACCESS, metrics=metrics)
     return app
 

@@ -46,7 +46,7 @@ async function change(category: string, { entry }: { entry: boolean }): Promise<
   document.documentElement.dataset.ready = "no";
   if (entry) writeState({ ...readState(), category, at: null }, { entry: true });
   try {
-    const answer = await fetch(`/?category=${encodeURIComponent(category)}`);
+    const answer = await fetch(`${location.pathname}?category=${encodeURIComponent(category)}`);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (current !== category) return;
     for (const part of document.querySelectorAll<HTMLElement>("[data-part]")) {
@@ -87,7 +87,7 @@ function available(): Available {
 
 /** Underline the part of the page that is being read. */
 function markSection(): void {
-  const links = new Map([...document.querySelectorAll<HTMLAnchorElement>("nav a")].map((link) => [link.hash.slice(1), link]));
+  const links = new Map([...document.querySelectorAll<HTMLAnchorElement>("nav.parts a")].map((link) => [link.hash.slice(1), link]));
   const watcher = new IntersectionObserver(
     (entries) => {
       for (const entry of entries) {
