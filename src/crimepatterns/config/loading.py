@@ -21,7 +21,7 @@ from crimepatterns.config.execution import ExecutionSettings
 from crimepatterns.config.feed import check_feed
 from crimepatterns.config.grid_choice import GridChoiceSettings
 from crimepatterns.config.presets import with_feed_ids, with_preset
-from crimepatterns.config.security import SecuritySettings
+from crimepatterns.config.security import DisclosureSettings, SecuritySettings
 from crimepatterns.config.values import Model, PositiveInt
 from crimepatterns.config.work import (
     DailySettings,
@@ -64,6 +64,7 @@ class Settings(Model):
     daily: DailySettings = DailySettings()
     serving: ServingSettings = ServingSettings()
     security: SecuritySettings = SecuritySettings()
+    disclosure: DisclosureSettings = DisclosureSettings()
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":

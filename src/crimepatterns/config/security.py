@@ -1,4 +1,4 @@
-"""Settings of who may see what, and how much of it."""
+"""Settings of who may see what, how much of it, and how coarsely the public sees incidents."""
 
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from crimepatterns.config.values import Model, Positive, PositiveInt
 
-__all__ = ["ProxySettings", "SecuritySettings"]
+__all__ = ["DisclosureSettings", "ProxySettings", "SecuritySettings"]
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
@@ -30,3 +30,20 @@ class SecuritySettings(Model):
     burst: PositiveInt = 200
     max_body_kb: PositiveInt = 4096
     audit_file: str = "ledger/access.jsonl"
+
+
+class DisclosureSettings(Model):
+    """What the public may see of incidents."""
+
+    sensitive: tuple[str, ...] = (
+        "homicide",
+        "rape",
+        "sex offences",
+        "kidnapping",
+        "trafficking",
+        "prostitution",
+        "obscenity",
+        "family offences",
+    )
+    smallest_count: PositiveInt = 5
+    cell_size_m: Annotated[float, Field(ge=100)] = 500

@@ -1,0 +1,145 @@
+"""Counts of one question: over time, by hour and weekday, offence, neighbourhood and cell, all of the same incidents."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crimepatterns.serving.explore.filters import Condition, Filters, condition, date_of
+from crimepatterns.serving.explore.record import NO_HOUR, Record, View
+
+__all__ = ["Step", "count", "public_sentence"]
+
+Step = Literal["day", "week", "month"]
+
+_MOST_DAYS = 92
+_MOST_WEEKS_DAYS = 3 * 366
+
+
+def count(record: Record, view: View, filters: Filters, *, step: Step | None = None) -> dict[str, Any]:
+    """Answer a question.
+
+    The counts by hour leave the filter of hours out, those by offence the filter of offences, those by area the filter
+    of areas, so that each shows what else could be chosen; all others keep to every filter.
+
+    Parameters
+    ----------
+    record, view : Record, View
+    filters : Filters
+    step : str, optional
+        Of the counts over time; None chooses it by the length of the period.
+
+    Returns
+    -------
+    dict
+        Ready for JSON.
+    """
+    asked = condition(record, view, filters)
+    days = _grouped(record, view, asked, "day")
+    total = int(days[1].sum())
+    return {
+        "total": total,
+        "exact": view.exact,
+        "rule": None if view.exact else public_sentence(record),
+        "filters": filters.told(),
+        "before": _before(record, view, filters),
+        "times": _times(record, view, filters, days, step),
+        "rhythm": _rhythm(record, view, filters, asked) if view.exact else None,
+        "offences": _offences(record, view, filters, asked),
+        "areas": _areas(record, view, filters, asked),
+        "cells": _cells(record, view, asked),
+    }
+
+
+def public_sentence(record: Record) -> str:
+    """Say what the public's counts are."""
+    rule = record.rule
+    return (
+        f"Approximate: whole weeks, cells of {rule.cell_size_m:,.0f} m, counts in steps of {rule.smallest_count}; "
+        "sensitive offences are not shown."
+    )
+
+
+def _grouped(record: Record, view: View, asked: Condition, column: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    sql = f"SELECT {column} AS part, sum(n)::BIGINT AS n FROM {view.table} WHERE {asked.sql} GROUP BY part ORDER BY part"  # noqa: S608
+    found = record.room.columns(sql, asked.values, chosen=asked.chosen)
+    return np.asarray(found["part"]), np.asarray(found["n"], dtype=np.int64)
+
+
+def _before(record: Record, view: View, filters: Filters) -> dict[str, Any] | None:
+    """Count the period of the same length just before; None where the record does not reach so far back."""
+    length = filters.end - filters.start
+    start = filters.start - length
+    if start < record.first:
+        return None
+    asked = condition(record, view, filters.without(start=start, end=filters.start))
+    sql = f"SELECT coalesce(sum(n), 0)::BIGINT AS n FROM {view.table} WHERE {asked.sql}"  # noqa: S608
+    found = record.room.columns(sql, asked.values, chosen=asked.chosen)
+    return {
+        "from": date_of(start).isoformat(),
+        "until": date_of(filters.start).isoformat(),
+        "total": int(found["n"][0]),
+    }
+
+
+def _times(
+    record: Record, view: View, filters: Filters, days: tuple[NDArray[Any], NDArray[np.int64]], step: Step | None
+) -> dict[str, Any]:
+    start, end = max(filters.start, record.first), min(filters.end, record.end)
+    if not view.exact:
+        step, start, end = "week", start - (start + 3) % 7, end + -(end + 3) % 7
+    elif step is None:
+        length = end - start
+        step = "day" if length <= _MOST_DAYS else "week" if length <= _MOST_WEEKS_DAYS else "month"
+    edges = _edges(start, end, step) if end > start else np.array([0])
+    counts = np.zeros(max(0, len(edges) - 1), dtype=np.int64)
+    if len(counts):
+        np.add.at(counts, np.searchsorted(edges, days[0], side="right") - 1, days[1])
+    whole = (edges[:-1] >= max(filters.start, record.first)) & (edges[1:] <= min(filters.end, record.end))
+    return {
+        "step": step,
+        "starts": [date_of(day).isoformat() for day in edges[:-1]],
+        "counts": counts.tolist(),
+        "complete": whole.tolist(),
+    }
+
+
+def _edges(start: int, end: int, step: Step) -> NDArray[np.int64]:
+    """Return where periods begin, and where the last one ends: the first may begin before `start`."""
+    if step == "day":
+        return np.arange(start, end + 1)
+    if step == "week":
+        monday = start - (start + 3) % 7
+        return np.arange(monday, end + 7, 7) if (end - monday) % 7 else np.arange(monday, end + 1, 7)
+    first = np.datetime64(start, "D").astype("datetime64[M]")
+    last = np.datetime64(end - 1, "D").astype("datetime64[M]") + 2
+    return np.arange(first, last).astype("datetime64[D]").astype(np.int64)
+
+
+def _rhythm(record: Record, view: View, filters: Filters, asked: Condition) -> dict[str, Any]:
+    wide = condition(record, view, filters.without(hours=())) if filters.hours else asked
+    hours, counts = _grouped(record, view, wide, "how")
+    table = np.zeros(NO_HOUR + 1, dtype=np.int64)
+    table[hours.astype(np.int64)] = counts
+    return {"counts": table[:168].tolist(), "unknown": int(table[NO_HOUR])}
+
+
+def _offences(record: Record, view: View, filters: Filters, asked: Condition) -> dict[str, int]:
+    wide = condition(record, view, filters.without(offences=())) if filters.offences else asked
+    whole = dict(zip(*_grouped(record, view, wide, "category"), strict=True))
+    parts = dict(zip(*_grouped(record, view, wide, "offence"), strict=True))
+    return {
+        short: int((whole if one.category is None else parts).get(one.code, 0))
+        for short, one in view.labels.nodes.items()
+    }
+
+
+def _areas(record: Record, view: View, filters: Filters, asked: Condition) -> dict[str, int]:
+    wide = condition(record, view, filters.without(areas=())) if filters.areas else asked
+    counts = dict(zip(*_grouped(record, view, wide, "hood"), strict=True))
+    return {short: int(counts.get(code, 0)) for short, code in view.labels.hoods.items()}
+
+
+def _cells(record: Record, view: View, asked: Condition) -> dict[str, Any]:
+    cells, counts = _grouped(record, view, asked, "cell")
+    return {"index": cells.tolist(), "counts": counts.tolist()}

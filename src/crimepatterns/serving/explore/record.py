@@ -1,0 +1,224 @@
+"""The cleaned incidents of one snapshot, read into two locked tables: as they are, and as the public may see them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyproj
+from numpy.typing import NDArray
+
+from crimepatterns.city import build_grid
+from crimepatterns.config import Settings
+from crimepatterns.domain.area import StudyArea
+from crimepatterns.domain.disclosure import DisclosureRule, release
+from crimepatterns.domain.grid import Grid
+from crimepatterns.errors import MissingInputError
+from crimepatterns.patterns.rhythms import hour_known
+from crimepatterns.serving.explore.labels import Labels
+from crimepatterns.serving.explore.room import QueryRoom
+from crimepatterns.store.incidents import incident_dataset
+from crimepatterns.store.layout import Layout
+from crimepatterns.store.snapshots import reading
+
+__all__ = ["NO_HOUR", "Record", "View", "days_of", "mercator", "open_record", "world"]
+
+NO_HOUR = 255
+"""Hour of the week of an incident whose hour is not known."""
+
+_MONDAY = 3  # 1970-01-01 was a Thursday: day 4 began the first whole week
+_COLUMNS = ("id", "occurred_from", "occurred_until", "time_precision", "category", "offence", "discovery", "x", "y")
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What one kind of caller sees.
+
+    Parameters
+    ----------
+    table : str
+        ``exact`` or ``released``.
+    labels : Labels
+        Categories, offences and neighbourhoods that may be named.
+    grid : Grid
+        The cells of its map.
+    """
+
+    table: str
+    labels: Labels
+    grid: Grid
+
+    @property
+    def exact(self) -> bool:
+        """Whether single incidents may be seen."""
+        return self.table == "exact"
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One snapshot of the cleaned incidents, ready to be asked.
+
+    Parameters
+    ----------
+    room : QueryRoom
+    area : StudyArea
+    rule : DisclosureRule
+    first, end : int
+        Days since 1970-01-01 of the first incident, and the day after the last one, civil time.
+    exact, released : View
+    """
+
+    room: QueryRoom
+    area: StudyArea
+    rule: DisclosureRule
+    first: int
+    end: int
+    exact: View
+    released: View
+
+
+def open_record(settings: Settings, area: StudyArea) -> Record:
+    """Read the current snapshot.
+
+    Raises
+    ------
+    MissingInputError
+        If cleaning has not run.
+    """
+    layout = Layout(settings.root, settings.city)
+    if not layout.incidents.exists():
+        raise MissingInputError("There are no cleaned incidents yet: run `crimepatterns clean`.")
+    return reading(layout.incidents, partial(_read, settings=settings, area=area))
+
+
+def _read(folder: Path, *, settings: Settings, area: StudyArea) -> Record:
+    dataset = incident_dataset(folder)
+    rule = DisclosureRule(**settings.disclosure.model_dump())
+    labels = Labels.of(_offences(dataset), [str(name) for name in area.neighbourhoods["name"]])
+    grid, public = build_grid(settings, area), _public_grid(area, rule, settings.grid.max_cells)
+    room = QueryRoom()
+    parts = []
+    for chunk in _chunks(dataset, area):
+        table = _numbered(chunk, labels, area, grid)
+        room.add("exact", table)
+        parts.append(_for_release(chunk, table, public))
+    room.finish("exact")
+    made = release(pd.concat(parts, ignore_index=True), rule)
+    room.add("released", _released(made, labels, public, area))
+    room.finish("released")
+    first, last = room.one("SELECT min(day), max(day) FROM exact")
+    room.lock()
+    shown = labels.without(rule)
+    return Record(
+        room, area, rule, first or 0, (last or 0) + 1, View("exact", labels, grid), View("released", shown, public)
+    )
+
+
+def _offences(dataset: ds.Dataset) -> pd.DataFrame:
+    table = dataset.to_table(columns=["category", "offence"]).unify_dictionaries()
+    return table.to_pandas().astype(str).value_counts().reset_index(name="count")
+
+
+def _chunks(dataset: ds.Dataset, area: StudyArea) -> Iterator[pd.DataFrame]:
+    zone = pa.timestamp("us", tz=area.timezone)
+    for fragment in dataset.get_fragments():
+        table = fragment.to_table(schema=dataset.schema, columns=list(_COLUMNS))
+        for name in ("occurred_from", "occurred_until"):
+            table = table.set_column(table.column_names.index(name), name, table[name].cast(zone))
+        if table.num_rows:
+            yield table.unify_dictionaries().to_pandas()
+
+
+def _numbered(chunk: pd.DataFrame, labels: Labels, area: StudyArea, grid: Grid) -> pd.DataFrame:
+    wall = chunk["occurred_from"].dt.tz_localize(None)
+    x, y = chunk["x"].to_numpy(dtype=float), chunk["y"].to_numpy(dtype=float)
+    cell, inside = grid.assign(x, y)
+    east, south = mercator(x, y, area.crs)
+    hour = np.where(hour_known(chunk), wall.dt.dayofweek.to_numpy() * 24 + wall.dt.hour.to_numpy(), NO_HOUR)
+    return pd.DataFrame(
+        {
+            "id": chunk["id"].astype(str),
+            "occurred": wall,
+            "until": chunk["occurred_until"].dt.tz_localize(None),
+            "day": days_of(wall).astype(np.int32),
+            "how": hour.astype(np.uint8),
+            "category": labels.category_codes(chunk["category"]),
+            "offence": labels.offence_codes(chunk["category"], chunk["offence"]),
+            "found": (chunk["discovery"].astype(str) != "reported").to_numpy(dtype=np.uint8),
+            "hood": labels.hood_codes(area.neighbourhood_of(x, y)),
+            "cell": np.where(inside, cell, -1).astype(np.int32),
+            "x": x,
+            "y": y,
+            "east": east,
+            "south": south,
+            "n": np.ones(len(chunk), dtype=np.int32),
+        }
+    )
+
+
+def _for_release(chunk: pd.DataFrame, numbered: pd.DataFrame, public: Grid) -> pd.DataFrame:
+    cell, inside = public.assign(chunk["x"], chunk["y"])
+    table = pd.DataFrame(
+        {
+            "id": numbered["id"],
+            "week": (numbered["day"] + _MONDAY) // 7,
+            "category": chunk["category"].astype(str),
+            "offence": chunk["offence"].astype(str),
+            "cell": cell,
+        }
+    )
+    return table.loc[inside]
+
+
+def _released(made: pd.DataFrame, labels: Labels, public: Grid, area: StudyArea) -> pd.DataFrame:
+    cell = made["cell"].to_numpy(dtype=np.int64)
+    centres = public.centres[cell].reshape(-1, 2)
+    east, south = mercator(centres[:, 0], centres[:, 1], area.crs)
+    day = made["week"].to_numpy(dtype=np.int64) * 7 - _MONDAY
+    wall = pd.Series(pd.to_datetime(day, unit="D").astype("datetime64[us]"), index=made.index)
+    hood = labels.hood_codes(public.neighbourhood[cell])
+    return pd.DataFrame(
+        {
+            "id": pd.Series([""] * len(made), dtype=str, index=made.index),
+            "occurred": wall,
+            "until": wall + pd.Timedelta(days=7),
+            "day": day.astype(np.int32),
+            "how": np.full(len(made), NO_HOUR, dtype=np.uint8),
+            "category": labels.category_codes(made["category"]),
+            "offence": np.full(len(made), labels.no_offence, dtype=np.uint16),
+            "found": np.zeros(len(made), dtype=np.uint8),
+            "hood": hood,
+            "cell": cell.astype(np.int32),
+            "x": centres[:, 0],
+            "y": centres[:, 1],
+            "east": east,
+            "south": south,
+            "n": made["count"].to_numpy(dtype=np.int32),
+        }
+    )
+
+
+def _public_grid(area: StudyArea, rule: DisclosureRule, max_cells: int) -> Grid:
+    return Grid.square(area, cell_size_m=rule.cell_size_m, max_cells=max_cells)
+
+
+def days_of(wall: pd.Series) -> NDArray[np.int64]:
+    """Return civil days since 1970-01-01."""
+    return wall.to_numpy().astype("datetime64[D]").astype(np.int64)
+
+
+def mercator(x: NDArray[np.float64], y: NDArray[np.float64], crs: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Project metres in `crs` to the square of web maps: 0 to 1 eastwards and southwards."""
+    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    longitude, latitude = to_degrees.transform(x, y)
+    return world(np.asarray(longitude), np.asarray(latitude))
+
+
+def world(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Project degrees to the square of web maps."""
+    phi = np.radians(np.clip(latitude, -85.06, 85.06))
+    return longitude / 360 + 0.5, 0.5 - np.arcsinh(np.tan(phi)) / (2 * np.pi)
