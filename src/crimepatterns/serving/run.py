@@ -38,7 +38,9 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     _check_free(host, port)
     if settings.serving.request_log:
         log_as_json(requests=True)
-    _run(create_app(settings), host, port, ready=ready)
+    app = create_app(settings)
+    app.state.desk.warm()
+    _run(app, host, port, ready=ready)
 
 
 def serve_models(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:

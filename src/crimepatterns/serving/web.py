@@ -6,6 +6,8 @@ from fastapi.templating import Jinja2Templates
 from crimepatterns.config import Settings, find_resource
 from crimepatterns.serving.assembling import assemble
 from crimepatterns.serving.assets import Assets
+from crimepatterns.serving.explore.desk import Desk
+from crimepatterns.serving.explore.routes import explore_routes
 from crimepatterns.serving.metrics import ServerMetrics
 from crimepatterns.serving.metrics_of_results import ResultsCollector
 from crimepatterns.serving.names import chance_text, count_text, place_name
@@ -54,8 +56,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     assets = Assets(find_resource("deployment/app/static"))
     pages = Pages(templates, assets, WEB_ACCESS)
-    routers = (api_routes(results), health_routes(results, metrics), page_routes(results, pages, assets))
+    desk = Desk(results)
+    explore = (explore_routes(desk),)
+    routers = (api_routes(results), health_routes(results, metrics), page_routes(results, pages, assets), *explore)
     assemble(app, routers, settings, access=WEB_ACCESS, metrics=metrics)
+    app.state.desk = desk
     return app
 
 

@@ -1,4 +1,4 @@
-"""Counts of one question: over time, by hour and weekday, offence, neighbourhood and cell, all of the same incidents."""
+"""Counts of one question over time, by hour and weekday, offence, neighbourhood and cell, all of the same incidents."""
 
 from typing import Any, Literal
 
@@ -61,8 +61,10 @@ def public_sentence(record: Record) -> str:
 
 
 def _grouped(record: Record, view: View, asked: Condition, column: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    sql = f"SELECT {column} AS part, sum(n)::BIGINT AS n FROM {view.table} WHERE {asked.sql} GROUP BY part ORDER BY part"  # noqa: S608
-    found = record.room.columns(sql, asked.values, chosen=asked.chosen)
+    sql = (
+        f"SELECT {column} AS part, sum(n)::BIGINT AS n FROM {view.table} WHERE {asked.sql} GROUP BY part ORDER BY part"  # noqa: S608
+    )
+    found = record.room.columns(sql, asked.bound, chosen=asked.chosen)
     return np.asarray(found["part"]), np.asarray(found["n"], dtype=np.int64)
 
 
@@ -74,7 +76,7 @@ def _before(record: Record, view: View, filters: Filters) -> dict[str, Any] | No
         return None
     asked = condition(record, view, filters.without(start=start, end=filters.start))
     sql = f"SELECT coalesce(sum(n), 0)::BIGINT AS n FROM {view.table} WHERE {asked.sql}"  # noqa: S608
-    found = record.room.columns(sql, asked.values, chosen=asked.chosen)
+    found = record.room.columns(sql, asked.bound, chosen=asked.chosen)
     return {
         "from": date_of(start).isoformat(),
         "until": date_of(filters.start).isoformat(),

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
-from crimepatterns.serving.explore.filters import Condition, Filters, condition, read_filters
+from crimepatterns.errors import CrimePatternsError
+from crimepatterns.serving.explore.counting import public_sentence
+from crimepatterns.serving.explore.filters import Condition, Filters, condition, date_of, read_filters
 from crimepatterns.serving.explore.record import Record, View, open_record
 from crimepatterns.serving.payloads import Payload, PayloadCache
 from crimepatterns.serving.results import Results
@@ -24,7 +26,9 @@ _KEPT_CONDITIONS = 24
 class Question:
     """The filters of an address, as they were written; see `read_filters`."""
 
-    offence: Annotated[str, Query(max_length=4000, description="Short names from /api/explore/facts, with commas.")] = ""
+    offence: Annotated[str, Query(max_length=4000, description="Short names from /api/explore/facts, with commas.")] = (
+        ""
+    )
     start: Annotated[str, Query(alias="from", max_length=10, description="First day, such as 2025-03-01.")] = ""
     until: Annotated[str, Query(max_length=10, description="The day after the last one.")] = ""
     area: Annotated[str, Query(max_length=8000, description="Short names from /api/explore/facts, with commas.")] = ""
@@ -111,9 +115,6 @@ class Desk:
 
     def facts(self, view: View) -> Mapping[str, Any]:
         """Return what can be asked: names, first and last day, and the rule for the public."""
-        from crimepatterns.serving.explore.counting import public_sentence
-        from crimepatterns.serving.explore.filters import date_of
-
         record = self.record()
         return {
             "city": self.results.settings.city,
@@ -126,8 +127,6 @@ class Desk:
         }
 
     def _try_record(self) -> None:
-        from crimepatterns.errors import CrimePatternsError
-
         try:
             self.record()
         except CrimePatternsError:

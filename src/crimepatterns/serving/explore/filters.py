@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,18 +77,18 @@ class Condition:
     ----------
     sql : str
         What follows WHERE; values stand in it as ``?``.
-    values : list
+    bound : list
     chosen : ndarray of int or None
         Lines that the table ``chosen`` holds.
     """
 
     sql: str
-    values: list[object]
+    bound: list[object]
     chosen: NDArray[np.int64] | None = None
 
     def also(self, sql: str, *values: object) -> "Condition":
         """Add a part."""
-        return Condition(f"{self.sql} AND {sql}", [*self.values, *values], self.chosen)
+        return Condition(f"{self.sql} AND {sql}", [*self.bound, *values], self.chosen)
 
 
 def date_of(day: int) -> dt.date:
@@ -162,7 +162,9 @@ def condition(record: Record, view: View, filters: Filters) -> Condition:
     if nodes:
         whole = [one.code for one in nodes if one.category is None]
         parts = [one.code for one in nodes if one.category is not None]
-        tests = [f"{column} IN ({_marks(codes)})" for column, codes in (("category", whole), ("offence", parts)) if codes]
+        tests = [
+            f"{column} IN ({_marks(codes)})" for column, codes in (("category", whole), ("offence", parts)) if codes
+        ]
         made = made.also(f"({' OR '.join(tests)})", *whole, *parts)
     if filters.areas:
         codes = [view.labels.hoods[name] for name in filters.areas]
@@ -188,9 +190,9 @@ def _inside(record: Record, view: View, corners: Sequence[Point], so_far: Condit
     shapely.prepare(shape)
     west, south, east, north = shape.bounds
     boxed = so_far.also("x BETWEEN ? AND ? AND y BETWEEN ? AND ?", west, east, south, north)
-    found = record.room.columns(f"SELECT line, x, y FROM {view.table} WHERE {boxed.sql}", boxed.values)  # noqa: S608
+    found = record.room.columns(f"SELECT line, x, y FROM {view.table} WHERE {boxed.sql}", boxed.bound)  # noqa: S608
     lines = np.asarray(found["line"], dtype=np.int64)[shapely.intersects_xy(shape, found["x"], found["y"])]
-    return Condition(f"{so_far.sql} AND line IN (SELECT line FROM chosen)", so_far.values, np.sort(lines))
+    return Condition(so_far.also("line IN (SELECT line FROM chosen)").sql, so_far.bound, np.sort(lines))
 
 
 def _metric(record: Record, points: Sequence[Sequence[float]]) -> NDArray[np.float64]:
@@ -224,7 +226,7 @@ def _day(text: str, absent: int, name: str) -> int:
     return day
 
 
-def _names(text: str, known: dict[str, object] | dict[str, int], kind: str) -> tuple[str, ...]:
+def _names(text: str, known: Collection[str], kind: str) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(part for part in text.split(",") if part))
     for name in wanted:
         if name not in known:

@@ -72,7 +72,7 @@ class Labels:
 
     @classmethod
     def of(cls, counted: pd.DataFrame, neighbourhoods: Sequence[str]) -> "Labels":
-        """Number what a record holds.
+        """Give numbers to what a record holds.
 
         Parameters
         ----------

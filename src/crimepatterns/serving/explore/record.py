@@ -138,7 +138,7 @@ def _numbered(chunk: pd.DataFrame, labels: Labels, area: StudyArea, grid: Grid) 
     x, y = chunk["x"].to_numpy(dtype=float), chunk["y"].to_numpy(dtype=float)
     cell, inside = grid.assign(x, y)
     east, south = mercator(x, y, area.crs)
-    hour = np.where(hour_known(chunk), wall.dt.dayofweek.to_numpy() * 24 + wall.dt.hour.to_numpy(), NO_HOUR)
+    hour = np.where(hour_known(chunk), wall.dt.day_of_week.to_numpy() * 24 + wall.dt.hour.to_numpy(), NO_HOUR)
     return pd.DataFrame(
         {
             "id": chunk["id"].astype(str),
@@ -211,14 +211,18 @@ def days_of(wall: pd.Series) -> NDArray[np.int64]:
     return wall.to_numpy().astype("datetime64[D]").astype(np.int64)
 
 
-def mercator(x: NDArray[np.float64], y: NDArray[np.float64], crs: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def mercator(
+    x: NDArray[np.float64], y: NDArray[np.float64], crs: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Project metres in `crs` to the square of web maps: 0 to 1 eastwards and southwards."""
     to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     longitude, latitude = to_degrees.transform(x, y)
     return world(np.asarray(longitude), np.asarray(latitude))
 
 
-def world(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def world(
+    longitude: NDArray[np.float64], latitude: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Project degrees to the square of web maps."""
     phi = np.radians(np.clip(latitude, -85.06, 85.06))
     return longitude / 360 + 0.5, 0.5 - np.arcsinh(np.tan(phi)) / (2 * np.pi)

@@ -44,11 +44,11 @@ class QueryRoom:
         self._connection.register("arriving", arrow)
         there = self.one("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [name])[0]
         verb = f"INSERT INTO {name}" if there else f"CREATE TABLE {name} AS"
-        self._connection.execute(f"{verb} SELECT * FROM arriving")
+        self._connection.execute(f"{verb} SELECT * FROM arriving")  # noqa: S608  # names are this package's own
         self._connection.unregister("arriving")
 
     def finish(self, name: str) -> None:
-        """Number the rows of a table in order of time, so that questions about a period read only that."""
+        """Put the rows of a table in order of time and number them: questions about a period read only that."""
         self._connection.execute(
             f"CREATE OR REPLACE TABLE {name} AS SELECT (row_number() OVER (ORDER BY occurred, id, category, cell) - 1)"  # noqa: S608
             f"::INTEGER AS line, * FROM {name} ORDER BY line"

@@ -48,11 +48,15 @@ def _about(router: APIRouter, desk: Desk) -> None:
     @router.get("/cells", summary="Cells in which incidents are counted")
     def get_cells(request: Request) -> Response:
         view = desk.view(request)
-        return respond(request, desk.fixed(view, "cells", lambda: json_payload(cells_geojson(view))), cache_control=CONTROL)
+        return respond(
+            request, desk.fixed(view, "cells", lambda: json_payload(cells_geojson(view))), cache_control=CONTROL
+        )
 
     @router.get("/search", summary="Places and streets by name")
     def get_places(request: Request, q: Annotated[str, Query(min_length=2, max_length=80)]) -> Response:
-        return respond(request, json_payload({"places": find_places(desk, desk.view(request), q)}), cache_control=CONTROL)
+        return respond(
+            request, json_payload({"places": find_places(desk, desk.view(request), q)}), cache_control=CONTROL
+        )
 
 
 def _counts(router: APIRouter, desk: Desk) -> None:

@@ -17,7 +17,7 @@ _FOUND = np.array(["reported", "police-initiated"], dtype=object)
 def count_rows(record: Record, view: View, asked: Condition) -> int:
     """Return how many rows a question has: incidents, or cells and weeks for the public."""
     sql = f"SELECT count(*) AS n FROM {view.table} WHERE {asked.sql}"  # noqa: S608
-    return int(record.room.columns(sql, asked.values, chosen=asked.chosen)["n"][0])
+    return int(record.room.columns(sql, asked.bound, chosen=asked.chosen)["n"][0])
 
 
 def incident_rows(
@@ -47,7 +47,7 @@ def incident_rows(
         f"FROM {view.table} WHERE {asked.sql} ORDER BY line {'DESC' if newest else 'ASC'} LIMIT ? OFFSET ?"
     )
     most = limit if limit is not None else 2**31
-    found = record.room.columns(sql, [*asked.values, most, offset], chosen=asked.chosen)
+    found = record.room.columns(sql, [*asked.bound, most, offset], chosen=asked.chosen)
     labels = view.labels
     hoods = np.array([*(place_name(name) for name in labels.neighbourhoods), ""], dtype=object)
     category = np.array(labels.categories, dtype=object)[_ints(found["category"])]

@@ -50,7 +50,9 @@ def find_places(desk: Desk, view: View, text: str) -> list[dict[str, Any]]:
     sources = [desk.results.layout.cleaning_report]
     places: list[_Place] = desk.results.cache.get("places", sources, lambda: _places(desk, view))
     found = [one for one in places if all(word in one.folded for word in words)]
-    found.sort(key=lambda one: (not one.folded.startswith(wanted), one.kind != "neighbourhood", len(one.name), one.name))
+    found.sort(
+        key=lambda one: (not one.folded.startswith(wanted), one.kind != "neighbourhood", len(one.name), one.name)
+    )
     return [
         {"name": one.name, "kind": one.kind, "at": one.at, "box": one.box, "area": one.area} for one in found[:_MOST]
     ]

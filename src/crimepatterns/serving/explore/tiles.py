@@ -1,4 +1,4 @@
-"""Vector tiles of incidents: sums in small squares from afar, single points from street zoom for those who may see them."""
+"""Vector tiles of incidents: sums in small squares from afar, single ones at street zoom for who may see them."""
 
 import gzip
 import hashlib
@@ -50,7 +50,7 @@ def _bins(record: Record, view: View, asked: Condition, side: float, x: int, y: 
         "sum(east * n) / sum(n) AS east, sum(south * n) / sum(n) AS south "
         f"FROM {view.table} WHERE {asked.sql} GROUP BY across, down ORDER BY across, down"
     )
-    values = [side, x, _BINS, _BINS - 1, side, y, _BINS, _BINS - 1, *asked.values]
+    values = [side, x, _BINS, _BINS - 1, side, y, _BINS, _BINS - 1, *asked.bound]
     found = record.room.columns(sql, values, chosen=asked.chosen)
     place = _units(found["east"], side, x), _units(found["south"], side, y)
     return point_layer("incidents", *place, {"n": np.asarray(found["n"], dtype=np.int64)})
@@ -61,7 +61,7 @@ def _points(record: Record, view: View, asked: Condition, side: float, x: int, y
         "SELECT id, category, strftime(occurred, '%Y-%m-%d %H:%M') AS moment, n::BIGINT AS n, east, south "  # noqa: S608
         f"FROM {view.table} WHERE {asked.sql} ORDER BY line"
     )
-    found = record.room.columns(sql, asked.values, chosen=asked.chosen)
+    found = record.room.columns(sql, asked.bound, chosen=asked.chosen)
     place = _units(found["east"], side, x), _units(found["south"], side, y)
     names = np.array(view.labels.categories, dtype=object)[np.asarray(found["category"], dtype=np.int64)]
     told = {"id": found["id"].astype(str), "category": names.astype(str), "date": found["moment"].astype(str)}
