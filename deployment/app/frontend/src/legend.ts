@@ -31,7 +31,7 @@ export function legend(results: Loaded, surface: SurfaceName, overlays: readonly
 }
 
 /** A bar of classes with their lower limits; `open` begins with a class that has none. */
-function scale(title: string, breaks: number[], colours: string[], remark: string, open = false): HTMLElement {
+export function scale(title: string, breaks: number[], colours: string[], remark: string, open = false): HTMLElement {
   const count = open ? breaks.length + 1 : breaks.length;
   const [width, height] = [240, 30];
   const step = width / Math.max(1, count);

@@ -84,6 +84,7 @@ WEB_ACCESS = AccessTable(
         "/api/areas": Role.PUBLIC,
         "/api/scoreboard": Role.PUBLIC,
         # What these answer differs by role: the public gets what domain/disclosure.py leaves.
+        "/explore": Role.PUBLIC,
         "/api/explore/facts": Role.PUBLIC,
         "/api/explore/cells": Role.PUBLIC,
         "/api/explore/counts": Role.PUBLIC,

@@ -1,0 +1,53 @@
+// The answers of /api/explore; see serving/explore.
+import type { FeatureCollection, MultiPolygon, Polygon } from "geojson";
+
+export interface Facts {
+  city: string;
+  title: string;
+  first: string;
+  end: string;
+  exact: boolean;
+  rule: string | null;
+  categories: { slug: string; name: string; offences: { slug: string; name: string }[] }[];
+  areas: { slug: string; name: string }[];
+}
+
+export interface Counts {
+  total: number;
+  exact: boolean;
+  rule: string | null;
+  filters: { from: string; until: string };
+  before: { from: string; until: string; total: number } | null;
+  times: { step: "day" | "week" | "month"; starts: string[]; counts: number[]; complete: boolean[] };
+  rhythm: { counts: number[]; unknown: number } | null;
+  offences: Record<string, number>;
+  areas: Record<string, number>;
+  cells: { index: number[]; counts: number[] };
+}
+
+export interface Rows {
+  columns: string[];
+  rows: (string | number)[][];
+  page: number;
+  size: number;
+  total: number;
+}
+
+export interface Place {
+  name: string;
+  kind: string;
+  at: [number, number];
+  box: [number, number, number, number];
+  area: string | null;
+}
+
+export type Cells = FeatureCollection<Polygon | MultiPolygon, { cell: string; name: string; km2: number }>;
+
+export class Refused extends Error {}
+
+export async function ask<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const answer = await fetch(`/api/explore/${path}`, { headers: { accept: "application/json" }, ...(signal ? { signal } : {}) });
+  if (answer.ok) return (await answer.json()) as T;
+  const told = (await answer.json().catch(() => ({}))) as { detail?: string };
+  throw new Refused(told.detail ?? `The server answered ${answer.status}.`);
+}
