@@ -62,7 +62,9 @@ class NegativeBinomial:
         harmonics = 0 if days < _YEAR else 1 if days < 2 * _YEAR else 2
         trend = harmonics == 2
         city, alpha = negative_binomial_regression(
-            _columns(periods, periods.start, harmonics=harmonics, trend=trend), counts.sum(axis=0), civil_days(periods)
+            _columns(_middles(periods), periods.start, harmonics=harmonics, trend=trend),
+            counts.sum(axis=0),
+            civil_days(periods),
         )
         return FittedNegativeBinomial(
             self.recent_days,
@@ -71,7 +73,7 @@ class NegativeBinomial:
             trend=trend,
             city=tuple(city.tolist()),
             dispersion=alpha,
-            until_years=float(_years(periods, periods.start)[-1]),
+            until_years=float(_years(_middles(periods), periods.start)[-1]),
             fallback="" if harmonics else f"{days:.0f} days of history show no yearly wave",
         )
 
@@ -150,14 +152,18 @@ class FittedNegativeBinomial:
         """Rate per day in each period, by area where there are several; shape (n_areas or 1, n_periods)."""
         if not self.city:
             return np.ones((1, len(periods)))
-        columns = _columns(
-            periods, self.origin, harmonics=self.harmonics, trend=self.trend, until_years=self.until_years
-        )
-        city = np.exp(columns @ np.array(self.city))[None, :]
+        city = self.course_at(_middles(periods))[None, :]
         if not len(self.areas):
             return city
         own = _area_columns(periods, self.origin, harmonics=self.harmonics, until_years=self.until_years)
         return city * np.exp(np.clip(self.areas @ own.T, -5.0, 5.0))
+
+    def course_at(self, times: pd.DatetimeIndex) -> NDArray[np.float64]:
+        """Rate per day of the whole city at civil times without zone, shape (n_times,)."""
+        if not self.city:
+            return np.ones(len(times))
+        columns = _columns(times, self.origin, harmonics=self.harmonics, trend=self.trend, until_years=self.until_years)
+        return np.asarray(np.exp(columns @ np.array(self.city)))
 
     def change(self, history: History, periods: Periods, days: int) -> NDArray[np.float64]:
         """Rate of the city's course in each period over its mean in the last `days` of a history, (n_periods,)."""
@@ -196,11 +202,12 @@ def _with_areas(made: FittedNegativeBinomial, history: History) -> FittedNegativ
 
 
 def _columns(
-    periods: Periods, origin: pd.Timestamp, *, harmonics: int, trend: bool, until_years: float = np.inf
+    times: pd.DatetimeIndex, origin: pd.Timestamp, *, harmonics: int, trend: bool, until_years: float = np.inf
 ) -> NDArray[np.float64]:
-    """Constant, trend in years and waves of the year, shape (n_periods, n_columns)."""
-    years = np.minimum(_years(periods, origin), until_years)
-    waves = [wave(k * _angles(periods)) for k in range(1, harmonics + 1) for wave in (np.sin, np.cos)]
+    """Constant, trend in years and waves of the year, shape (n_times, n_columns)."""
+    years = np.minimum(_years(times, origin), until_years)
+    angles = year_angle(times)
+    waves = [wave(k * angles) for k in range(1, harmonics + 1) for wave in (np.sin, np.cos)]
     return np.column_stack([np.ones(len(years)), *([years] if trend else []), *waves])
 
 
@@ -208,18 +215,13 @@ def _area_columns(
     periods: Periods, origin: pd.Timestamp, *, harmonics: int, until_years: float = np.inf
 ) -> NDArray[np.float64]:
     """Constant, trend and first wave, in which areas may depart; shape (n_periods, 2 or 4)."""
-    return _columns(periods, origin, harmonics=min(harmonics, 1), trend=True, until_years=until_years)
+    middles = _middles(periods)
+    return _columns(middles, origin, harmonics=min(harmonics, 1), trend=True, until_years=until_years)
 
 
-def _years(periods: Periods, origin: pd.Timestamp) -> NDArray[np.float64]:
-    start = origin.tz_localize(None)
-    days = np.asarray((_middles(periods) - start) / pd.Timedelta(days=1), dtype=np.float64)
-    years: NDArray[np.float64] = days / YEAR_DAYS
+def _years(times: pd.DatetimeIndex, origin: pd.Timestamp) -> NDArray[np.float64]:
+    years: NDArray[np.float64] = np.asarray((times - origin.tz_localize(None)) / pd.Timedelta(days=1)) / YEAR_DAYS
     return years
-
-
-def _angles(periods: Periods) -> NDArray[np.float64]:
-    return year_angle(_middles(periods))
 
 
 def _middles(periods: Periods) -> pd.DatetimeIndex:

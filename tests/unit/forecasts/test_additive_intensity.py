@@ -216,6 +216,21 @@ def test_days_follow_their_weekday() -> None:
     np.testing.assert_allclose(week, [10] * 5 + [30] * 2, rtol=0.1)
 
 
+def test_the_level_goes_along_with_the_season() -> None:
+    """A wave of the year that rises through the cutoff: what fades behind is lifted to what comes."""
+    rng = np.random.default_rng(4)
+    daily = np.arange(7 * WEEKS)
+    angle = 2 * np.pi * (daily[::-1] + 0.5) / 365.25  # 0 at the cutoff, where the sine rises
+    rate = 40 * (1 - 0.5 * np.sin(angle))
+    per_day = rng.poisson(rate)
+    days = np.repeat(daily, per_day) + rng.random(per_day.sum())
+    record = incidents_of(rng.uniform(0, 6000, len(days)), rng.uniform(0, 5000, len(days)), days)
+    history = Archive(record, GRID, 7).at(CUTOFF, target="theft")
+    level, now = fit_city_level(history), 7 * 40 * (1 + 0.5 * np.sin(2 * np.pi * 3.5 / 365.25))
+    without = dataclasses.replace(level, course=None).expected(history, NEXT)[0]
+    assert abs(level.expected(history, NEXT)[0] - now) < 0.5 * abs(without - now)
+
+
 def test_planted_triggering_is_found_and_none_is_reported_where_there_is_none() -> None:
     found = {}
     for share in (0.0, 0.4):
