@@ -9,6 +9,7 @@ from crimepatterns.serving.assets import Assets
 from crimepatterns.serving.explore.desk import Desk
 from crimepatterns.serving.explore.page import explore_page
 from crimepatterns.serving.explore.routes import explore_routes
+from crimepatterns.serving.explore.routes_files import download_routes, ogc_routes
 from crimepatterns.serving.metrics import ServerMetrics
 from crimepatterns.serving.metrics_of_results import ResultsCollector
 from crimepatterns.serving.names import chance_text, count_text, place_name
@@ -58,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     assets = Assets(find_resource("deployment/app/static"))
     pages = Pages(templates, assets, WEB_ACCESS)
     desk = Desk(results)
-    explore = (explore_routes(desk), explore_page(results, pages))
+    explore = (explore_routes(desk), explore_page(results, pages), download_routes(desk), ogc_routes(desk))
     routers = (api_routes(results), health_routes(results, metrics), page_routes(results, pages, assets), *explore)
     assemble(app, routers, settings, access=WEB_ACCESS, metrics=metrics)
     app.state.desk = desk

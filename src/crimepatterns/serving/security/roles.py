@@ -85,6 +85,13 @@ WEB_ACCESS = AccessTable(
         "/api/scoreboard": Role.PUBLIC,
         # What these answer differs by role: the public gets what domain/disclosure.py leaves.
         "/explore": Role.PUBLIC,
+        "/api/explore/download.{kind}": Role.PUBLIC,
+        "/ogc": Role.PUBLIC,
+        "/ogc/conformance": Role.PUBLIC,
+        "/ogc/collections": Role.PUBLIC,
+        "/ogc/collections/{name}": Role.PUBLIC,
+        "/ogc/collections/{name}/items": Role.PUBLIC,
+        "/ogc/collections/{name}/items/{feature}": Role.PUBLIC,
         "/api/explore/facts": Role.PUBLIC,
         "/api/explore/cells": Role.PUBLIC,
         "/api/explore/counts": Role.PUBLIC,

@@ -11,7 +11,7 @@ import type { Layer, Question } from "./state";
 
 const EMPTY = { type: "FeatureCollection" as const, features: [] };
 const BELOW = "neighbourhood-lines";
-const CLASSES = 5;
+const CLASSES = 6;
 
 export interface Picked {
   title: string;
@@ -185,12 +185,12 @@ export class ExploreMap {
   }
 }
 
-/** Lower limits of at most five classes with about as many cells in each. */
+/** Lower limits of at most six classes, each as many times the one before. */
 function classes(counts: number[]): number[] {
-  const ordered = counts.filter((n) => n > 0).sort((a, b) => a - b);
-  if (ordered.length === 0) return [];
-  const limits = Array.from({ length: CLASSES }, (_, i) => ordered[Math.floor((i * ordered.length) / CLASSES)]!);
-  return [...new Set(limits)];
+  const some = counts.filter((n) => n > 0);
+  if (some.length === 0) return [];
+  const [low, high] = [Math.min(...some), Math.max(...some)];
+  return [...new Set(Array.from({ length: CLASSES }, (_, i) => Math.round(low * (high / low) ** (i / CLASSES))))];
 }
 
 export function circle([longitude, latitude, metres]: [number, number, number]): [number, number][] {
