@@ -67,6 +67,10 @@ test-fast: frontend ## The tests that take under two minutes together
 test-container: frontend ## Build the image, run it without root on a read-only disk, and probe it (root on Debian; minutes)
 	@tools/test_container.sh
 
+.PHONY: test-mlflow
+test-mlflow: .make/environment ## Train beside a real MLflow server and look at what arrived with MLflow's own client (minutes)
+	@tools/test_mlflow.sh
+
 .PHONY: test-infrastructure
 test-infrastructure: frontend ## Check Terraform, Kubernetes, Ansible and workflows, and deploy to this machine (root on Debian; minutes)
 	@tools/test_infrastructure.sh
@@ -98,6 +102,7 @@ docs: .make/environment ## Build the documentation; a warning is an error
 lock: ## Compile requirements.txt, and those of the image, from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra cluster --extra objects --extra sql --extra tuning --universal --generate-hashes --no-annotate --no-strip-extras -q -o requirements.txt
 	uv pip compile pyproject.toml --extra cluster --extra objects --extra sql --constraint requirements.txt --universal --generate-hashes --no-annotate --no-strip-extras -q -o deployment/model_server/requirements.txt
+	uv pip compile deployment/tracking/requirements.in --universal --generate-hashes --no-annotate -q -o deployment/tracking/requirements.txt
 	uv pip compile deployment/model_server/build-requirements.in --constraint requirements.txt --universal --generate-hashes --no-annotate -q -o deployment/model_server/build-requirements.txt
 
 .PHONY: clean

@@ -21,6 +21,7 @@ from crimepatterns.cli_expect import expect
 from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
 from crimepatterns.cli_keys import keys_app
+from crimepatterns.cli_lineage import lineage
 from crimepatterns.cli_models import model_app
 from crimepatterns.cli_monitor import monitor
 from crimepatterns.cli_options import AsJson, Change, Config, Configs, Force, settings_of
@@ -69,6 +70,7 @@ app.command(epilog="Example: crimepatterns restore /backup/chicago.tar --config 
 app.command(epilog="Example: crimepatterns verify /backup/chicago.tar")(verify)
 app.command(epilog="Example: crimepatterns monitor --json")(monitor)
 app.command(epilog="Example: crimepatterns daily --config config/cities/chicago.yaml --json")(daily)
+app.command(epilog="Example: crimepatterns lineage --json")(lineage)
 app.command(epilog="Example: crimepatterns expect --category theft --neighbourhood LOOP")(expect)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "SchemaError",
     "SourceError",
     "StudyAreaError",
+    "TrackingError",
     "UntrustedModelError",
 ]
 
@@ -86,3 +87,7 @@ class UntrustedModelError(ModelError):
 
 class ExecutionError(CrimePatternsError):
     """Worker processes cannot be reached, do not fit, or died again and again."""
+
+
+class TrackingError(CrimePatternsError):
+    """A tracking server cannot be reached, or refuses what it is told."""

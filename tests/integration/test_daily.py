@@ -54,6 +54,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     done = CliRunner().invoke(app, ["daily", *changes(root), "--json"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     states = {step["name"]: step["state"] for step in json.loads(done.stdout)["steps"]}
+    assert states.pop("gate") == "not due"  # no learner, no candidate
     assert set(states.values()) == {"done"}
     assert {"ingest", "train", "evaluate", "forecast", "visualize"} <= set(states)
     return settings_of(root)
@@ -63,6 +64,7 @@ def test_a_second_run_changes_nothing_and_teaches_nothing(city: Settings) -> Non
     report = daily(city)
     states = {step.name: step.state for step in report.steps}
     assert {states.pop("train"), states.pop("evaluate")} == {"not due"}
+    assert states.pop("gate") == "not due"
     assert states.pop("monitor") == "done"  # how old the data are depends on the day
     assert set(states.values()) == {"unchanged"}
     assert report.sentence() == "All well: monitor done."

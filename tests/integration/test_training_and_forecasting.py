@@ -180,7 +180,9 @@ def test_stages_are_changed_from_the_command_line(trained: tuple[Settings, dict]
     listed = json.loads(run("list", "--json"))["models"]
     assert {one["name"]: one["candidate"] for one in listed}[name] == later.name
     assert find_version(models, name) == first
-    assert later.name in run("promote", name, "--reason", "better")
+    with pytest.raises(ModelError, match="was not judged"):
+        run("promote", name, "--reason", "better")
+    assert later.name in run("promote", name, "--reason", "better", "--despite-gates")
     assert find_version(models, name) == later
     assert "better" in run("show", name)
     # A champion that was altered is refused by readers, and going back does not need it.

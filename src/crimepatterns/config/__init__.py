@@ -14,9 +14,11 @@ from crimepatterns.config.data import (
 )
 from crimepatterns.config.execution import ExecutionSettings, TlsSettings, open_executor
 from crimepatterns.config.feed import FeedSettings
+from crimepatterns.config.gates import GateSettings
 from crimepatterns.config.grid_choice import GridChoiceSettings
 from crimepatterns.config.loading import Settings, build_settings, find_resource, load_settings, settings_digest
 from crimepatterns.config.security import ProxySettings, SecuritySettings
+from crimepatterns.config.tracking import TrackingSettings
 from crimepatterns.config.work import (
     DailySettings,
     EvaluationSettings,
@@ -37,6 +39,7 @@ __all__ = [
     "ExecutionSettings",
     "FeedSettings",
     "ForecastSettings",
+    "GateSettings",
     "GridChoiceSettings",
     "GridSettings",
     "PatternSettings",
@@ -50,6 +53,7 @@ __all__ = [
     "StudyAreaSettings",
     "TaxonomySettings",
     "TlsSettings",
+    "TrackingSettings",
     "build_settings",
     "find_resource",
     "load_settings",

@@ -19,9 +19,11 @@ from crimepatterns.config.data import (
 )
 from crimepatterns.config.execution import ExecutionSettings
 from crimepatterns.config.feed import check_feed
+from crimepatterns.config.gates import GateSettings
 from crimepatterns.config.grid_choice import GridChoiceSettings
 from crimepatterns.config.presets import with_feed_ids, with_preset
 from crimepatterns.config.security import DisclosureSettings, SecuritySettings
+from crimepatterns.config.tracking import TrackingSettings
 from crimepatterns.config.values import Model, PositiveInt
 from crimepatterns.config.work import (
     DailySettings,
@@ -59,9 +61,11 @@ class Settings(Model):
     patterns: PatternSettings = PatternSettings()
     forecast: ForecastSettings = ForecastSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    gates: GateSettings = GateSettings()
     plan: PlanSettings = PlanSettings()
     context: tuple[ContextSettings, ...] = ()
     daily: DailySettings = DailySettings()
+    tracking: TrackingSettings = TrackingSettings()
     serving: ServingSettings = ServingSettings()
     security: SecuritySettings = SecuritySettings()
     disclosure: DisclosureSettings = DisclosureSettings()

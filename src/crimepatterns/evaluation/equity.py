@@ -13,7 +13,7 @@ from crimepatterns.domain.grid import Grid
 from crimepatterns.errors import DomainError
 from crimepatterns.evaluation.selection import Budget, select_cells
 
-__all__ = ["EQUITY_COLUMNS", "exposure_amplification", "neighbourhood_table"]
+__all__ = ["EQUITY_COLUMNS", "amplification_of_cover", "exposure_amplification", "neighbourhood_table"]
 
 EQUITY_COLUMNS: tuple[str, ...] = (
     "neighbourhood",
@@ -123,22 +123,74 @@ def exposure_amplification(
     DomainError
         If a column is missing, or the table names none of the grid's neighbourhoods.
     """
+    areas = grid.area_km2
+    chosen = select_cells(scores, areas, budget)
+    found = amplification_of_cover(grid, chosen, reported, residents=residents, group=group, reference=reference)
+    marginal = chosen - np.minimum(chosen, select_cells(scores, areas, _four_fifths(budget)))
+    places = _by_neighbourhood(grid, margin_area=marginal * areas, margin_hits=marginal * reported)
+    margin = _shares(places, residents, group, reference).mul(1 / places["area"], axis=0)
+    precision = margin.mul(places["margin_hits"], axis=0).sum() / margin.mul(places["margin_area"], axis=0).sum()
+    return {
+        **found,
+        "marginal_precision_group": float(precision[group]),
+        "marginal_precision_reference": float(precision[reference]),
+    }
+
+
+def amplification_of_cover(
+    grid: Grid,
+    covered: NDArray[np.float64],
+    reported: NDArray[np.int64],
+    *,
+    residents: pd.DataFrame,
+    group: str,
+    reference: str,
+) -> dict[str, float]:
+    """Measure the amplification of a selection that is already made; see `exposure_amplification`.
+
+    Parameters
+    ----------
+    grid : Grid
+    covered : ndarray of float, shape (n_cells,)
+        Share of each cell that is flagged, such as the mean over several maps.
+    reported, residents, group, reference
+        As there.
+
+    Returns
+    -------
+    dict
+        ``amplification``, ``exposure_ratio`` and ``reported_ratio``; infinite where nothing of the reference's areas is
+        flagged, nan where nothing at all is.
+    """
+    places = _by_neighbourhood(grid, flagged=covered * grid.area_km2, reported=reported.astype(float))
+    shares = _shares(places, residents, group, reference)
+    exposure = shares.mul(places["flagged"] / places["area"], axis=0).sum()
+    rate = shares.mul(places["reported"] / places["area"], axis=0).sum()
+    exposure_ratio = _ratio(exposure[group], exposure[reference])
+    reported_ratio = _ratio(rate[group], rate[reference])
+    return {
+        "amplification": _ratio(exposure_ratio, reported_ratio),
+        "exposure_ratio": exposure_ratio,
+        "reported_ratio": reported_ratio,
+    }
+
+
+def _ratio(part: float, whole: float) -> float:
+    if whole > 0:
+        return float(part / whole)
+    return float("inf") if part > 0 else float("nan")
+
+
+def _by_neighbourhood(grid: Grid, **columns: NDArray[np.float64]) -> pd.DataFrame:
+    cells = pd.DataFrame({"area": grid.area_km2, **columns})
+    return cells.groupby(grid.neighbourhood.astype(str)).sum()
+
+
+def _shares(places: pd.DataFrame, residents: pd.DataFrame, group: str, reference: str) -> pd.DataFrame:
+    """Tell which share of each group lives in each neighbourhood."""
     missing = [name for name in ("neighbourhood", group, reference) if name not in residents.columns]
     if missing:
         raise DomainError(f"Audit table needs the columns {missing}, found {list(residents.columns)}.")
-    areas = grid.area_km2
-    chosen = select_cells(scores, areas, budget)
-    marginal = chosen - np.minimum(chosen, select_cells(scores, areas, _four_fifths(budget)))
-    cells = pd.DataFrame(
-        {
-            "area": areas,
-            "flagged": chosen * areas,
-            "reported": reported.astype(float),
-            "margin_area": marginal * areas,
-            "margin_hits": marginal * reported,
-        }
-    )
-    places = cells.groupby(grid.neighbourhood.astype(str)).sum()
     people = residents.set_index("neighbourhood")[[group, reference]].astype(float)
     people = people.loc[~people.index.duplicated()].reindex(places.index).fillna(0.0)
     if not (people.sum() > 0).all():
@@ -146,20 +198,7 @@ def exposure_amplification(
             f"Audit table names no residents of {group!r} or {reference!r} in the grid's neighbourhoods: "
             "check that its names are those of the neighbourhoods."
         )
-    shares = people / people.sum()
-    exposure = shares.mul(places["flagged"] / places["area"], axis=0).sum()
-    rate = shares.mul(places["reported"] / places["area"], axis=0).sum()
-    margin = shares.mul(1 / places["area"], axis=0)
-    precision = margin.mul(places["margin_hits"], axis=0).sum() / margin.mul(places["margin_area"], axis=0).sum()
-    exposure_ratio = float(exposure[group] / exposure[reference])
-    reported_ratio = float(rate[group] / rate[reference])
-    return {
-        "amplification": exposure_ratio / reported_ratio,
-        "exposure_ratio": exposure_ratio,
-        "reported_ratio": reported_ratio,
-        "marginal_precision_group": float(precision[group]),
-        "marginal_precision_reference": float(precision[reference]),
-    }
+    return people / people.sum()
 
 
 def _four_fifths(budget: Budget) -> Budget:

@@ -1,4 +1,4 @@
-"""The work of every morning: fetch, clean, doubt, watch, forecast, plan, draw; teach models anew when they are due.
+"""The work of every morning: fetch, clean, doubt, watch, forecast, plan, draw; teach and promote models when due.
 
 Each step is a stage, so a second run finds what is unchanged, and a run after a crash goes on where the last one
 stopped. A step that fails leaves the last good result in place and the steps after it go on from there: an old
@@ -29,9 +29,9 @@ State = Literal["done", "unchanged", "not due", "not possible", "failed"]
 
 _BEFORE = ("ingest", "clean", "context", "check", "patterns", "monitor")
 _TEACHING = ("train", "evaluate")
-_AFTER = ("forecast", "plan", "visualize")
-_BY_THE_CLOCK = frozenset({"monitor"})
-"""Steps whose result depends on the day, and which therefore always run."""
+_AFTER = ("gate", "forecast", "plan", "visualize")
+_BY_THE_CLOCK = frozenset({"monitor", "gate"})
+"""Steps that find out themselves whether there is anything to do: on the day, or on who waits."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def daily(settings: Settings, *, retrain: bool = False, progress: Progress = sil
     """Do the work of a morning and write its report to ``results/<city>/daily``.
 
     Models are taught and scored anew when they never were, when the records reach ``daily.retrain_days`` beyond what
-    they were taught on, or when drift was found after that. What `monitor` found decides who is served.
+    they were taught on, or when drift was found after that. A new version is served once it passes the gates
+    (`crimepatterns.model_gates`). What `monitor` found decides who is served.
 
     Parameters
     ----------
@@ -167,6 +168,8 @@ def _step(settings: Settings, name: str, progress: Progress) -> DailyStep:
 
 
 def _state(outcome: StageOutcome) -> State:
+    if outcome.summary.get("judged") == 0:
+        return "not due"
     return "unchanged" if outcome.skipped else "done"
 
 

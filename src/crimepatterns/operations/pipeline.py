@@ -14,6 +14,7 @@ from crimepatterns.errors import ArtefactError, MissingInputError, NotApplicable
 from crimepatterns.operations.fingerprints import digest_files, fingerprint, unchanged
 from crimepatterns.operations.locking import city_lock
 from crimepatterns.operations.stages import STAGES, Stage, stage_named
+from crimepatterns.operations.tracked import tracked
 from crimepatterns.store.atomic import read_json, write_json
 from crimepatterns.store.layout import Layout
 from crimepatterns.store.raw import RawStore
@@ -132,6 +133,8 @@ def _run(
     anew = {stage.anew: True} if force and stage.anew else {}
     summary = stage.function()(settings, progress=progress, **dict(stage.options), **options, **anew)
     seconds = round(time.monotonic() - began, 2)
+    told = tracked(settings, stage.name)
+    summary = {**summary, "tracking": told} if told else summary
     outputs = fingerprint(layout.root, stage.outputs(layout), known=before["outputs"] if before is not None else None)
     write_json(
         layout.stages / f"{stage.name}.json",
@@ -170,6 +173,9 @@ def _inputs(settings: Settings, stage: Stage) -> dict[str, str]:
         manifest = stage_manifest(settings, name)
         if manifest is not None:
             inputs[name] = manifest["digest"]
+    if stage.name == "forecast":
+        layout = Layout(settings.root, settings.city)
+        inputs["served"] = digest_files(sorted(layout.models.glob(f"{settings.city}-*/stages.jsonl")))
     own = {
         "ingest": _incident_files(settings),
         "clean": _tables_and_areas(settings),

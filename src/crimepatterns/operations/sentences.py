@@ -16,7 +16,7 @@ def sentence_of(stage: str, summary: Mapping[str, Any]) -> str:
     summary : mapping
         What the stage returned.
     """
-    warned = "".join(f" {text}" for text in summary.get("warnings", ()))
+    warned = "".join(f" {text}" for text in (*summary.get("warnings", ()), summary.get("tracking", "")) if text)
     if "sentence" in summary:
         return f"{summary['sentence']}{warned}"
     teller = _TELLERS.get(stage)

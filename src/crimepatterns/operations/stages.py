@@ -116,7 +116,8 @@ STAGES: tuple[Stage, ...] = (
         "crimepatterns.model_training:train",
         _MODELLING,
         ("clean",),
-        lambda layout: tuple(sorted(layout.models.glob(f"{layout.city}-*"))),
+        # Not their logs: who is served may change without anything being taught.
+        lambda layout: tuple(sorted(layout.models.glob(f"{layout.city}-*/[!.]*/"))),
         optional=("context",),
     ),
     Stage(
@@ -180,7 +181,17 @@ MONITOR = Stage(
     optional=("check", "evaluate"),
 )
 
+GATE = Stage(
+    "gate",
+    "Judging waiting models",
+    "crimepatterns.model_gates:gate",
+    (*_MODELLING, "gates", "plan"),
+    ("clean",),
+    lambda layout: tuple(sorted(layout.models.glob(f"{layout.city}-*/gates.jsonl"))),
+    optional=("context", "check", "train"),
+)
+
 
 def stage_named(name: str) -> Stage:
     """Return the stage of that name."""
-    return next(stage for stage in (*STAGES, JUDGE, MONITOR) if stage.name == name)
+    return next(stage for stage in (*STAGES, JUDGE, MONITOR, GATE) if stage.name == name)

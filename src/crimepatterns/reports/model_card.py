@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["model_card"]
+__all__ = ["gates_chapter", "model_card"]
 
 _SCORES = (
     ("log_loss", "Log loss (nats)", "lower"),
@@ -61,6 +61,39 @@ def model_card(
         _how_to_repeat(config, manifest),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def gates_chapter(records: Sequence[Mapping[str, Any]]) -> str:
+    """Write what the gates said of a version as a chapter of its card, the latest last.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        Of `crimepatterns.store.gate_records.read_records`; empty where they were not asked.
+    """
+    if not records:
+        return (
+            "## What the gates said\n\nThey were not asked: it was the first version of its model, or the first for "
+            "its grid and horizon, or nobody has judged it yet.\n"
+        )
+    return "## What the gates said\n\n" + "\n".join(_judged(record) for record in records)
+
+
+def _judged(record: Mapping[str, Any]) -> str:
+    lines = [
+        f"| {gate['name']} | {gate['state']} | {_told(gate['figure'])} | {_told(gate['bound'])} | "
+        f"{_told(gate['margin'])} | {gate['sentence']} |"
+        for gate in record["gates"]
+    ]
+    return (
+        f"On {record['at'][:10]}, beside version {record['beside']}, over {record['origins']} past periods from "
+        f"{record['first_cutoff'][:10]} to {record['last_end'][:10]}: **{record['state']}**.\n\n"
+        "| gate | said | figure | bound | margin | in words |\n|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
+    )
+
+
+def _told(number: float | None) -> str:
+    return "" if number is None else f"{number:.3g}"
 
 
 _USE = """

@@ -103,6 +103,11 @@ class Layout:
         return self.results / "forecast_manifests"
 
     @property
+    def lineage(self) -> Path:
+        """What forecasts rest on, down to the raw copies: ``<cutoff>-made-<run date>.json``."""
+        return self.results / "lineage"
+
+    @property
     def replays(self) -> Path:
         """Forecasts made again from a manifest: ``<cutoff>-made-<run date>/``."""
         return self.results / "replays"

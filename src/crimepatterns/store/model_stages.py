@@ -22,6 +22,8 @@ __all__ = [
     "ModelStages",
     "StageChange",
     "check_staged",
+    "log_gates",
+    "manifest_digest",
     "name_candidate",
     "promote",
     "prune",
@@ -31,7 +33,7 @@ __all__ = [
     "roll_back",
 ]
 
-Action = Literal["candidate", "promote", "roll back"]
+Action = Literal["candidate", "promote", "roll back", "gates"]
 
 _LOG = "stages.jsonl"
 _SEEN = ".stages.json"
@@ -48,7 +50,7 @@ class StageChange:
         1 for the first.
     at : str
         When, ISO 8601, UTC.
-    action : {"candidate", "promote", "roll back"}
+    action : {"candidate", "promote", "roll back", "gates"}
     candidate, champion, previous : str or None
         Versions after the change: trained and waiting, served, and served before that.
     reason : str
@@ -57,6 +59,8 @@ class StageChange:
         SHA-256 of the manifest of each version that has a stage.
     before : str
         SHA-256 of the line before.
+    gates : str
+        SHA-256 of the record of what the gates said of a version; empty where they were not asked.
     """
 
     number: int
@@ -68,10 +72,12 @@ class StageChange:
     reason: str
     manifests: Mapping[str, str] = field(repr=False)
     before: str = field(repr=False)
+    gates: str = field(default="", repr=False)
 
     def line(self) -> str:
         """Return the line as it stands in the log."""
-        return json.dumps({**vars(self), "manifests": dict(self.manifests)}, sort_keys=True, ensure_ascii=False)
+        told = {key: value for key, value in vars(self).items() if key != "gates" or value}
+        return json.dumps({**told, "manifests": dict(self.manifests)}, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ def check_staged(home: Path, version: str, stages: ModelStages) -> None:
         If it was altered since.
     """
     known = stages.manifests.get(version)
-    if known is not None and _manifest_digest(home, version) != known:
+    if known is not None and manifest_digest(home, version) != known:
         raise UntrustedModelError(
             f"{home / version} is not the version that was given its stage: roll back with "
             f"`crimepatterns model roll-back {home.name}`, or train it again."
@@ -151,7 +157,7 @@ def name_candidate(home: Path, version: str, *, reason: str) -> ModelStages:
     """Let a version wait for promotion; the first of a model is served at once, since there is nothing to replace."""
     stages = read_stages(home)
     if version in (stages.champion, stages.candidate):
-        if stages.manifests.get(version) == _manifest_digest(home, version):
+        if stages.manifests.get(version) == manifest_digest(home, version):
             return stages
         # The same settings on the same records, made again: the version keeps its stage.
         return _append(home, "candidate", (stages.candidate, stages.champion, stages.previous), f"{reason}; made again")
@@ -175,6 +181,32 @@ def promote(home: Path, version: str, *, reason: str) -> ModelStages:
         return stages
     candidate = None if version == stages.candidate else stages.candidate
     return _append(home, "promote", (candidate, version, stages.champion), reason)
+
+
+def log_gates(home: Path, version: str, *, record: str, served: bool, reason: str) -> ModelStages:
+    """Seal what the gates said of a version, and serve it from now on where they let it pass.
+
+    Parameters
+    ----------
+    home : Path
+    version : str
+    record : str
+        SHA-256 of the record.
+    served : bool
+    reason : str
+
+    Raises
+    ------
+    ModelError
+        If there is no such version.
+    """
+    stages = read_stages(home)
+    _must_be_there(home, version)
+    if not served or version == stages.champion:
+        staged = (stages.candidate, stages.champion, stages.previous)
+        return _append(home, "gates", staged, reason, gates=record)
+    candidate = None if version == stages.candidate else stages.candidate
+    return _append(home, "promote", (candidate, version, stages.champion), reason, gates=record)
 
 
 def roll_back(home: Path, *, reason: str) -> ModelStages:
@@ -218,14 +250,14 @@ def remember(home: Path) -> None:
 # -- the log ---------------------------------------------------------------------------------------------------------
 
 
-def _append(home: Path, action: Action, staged: Sequence[str | None], reason: str) -> ModelStages:
+def _append(home: Path, action: Action, staged: Sequence[str | None], reason: str, *, gates: str = "") -> ModelStages:
     """Write the log anew with one more line, whole or not at all, then the number that it reached."""
     changes = read_changes(home)
     before = _digest(changes[-1]) if changes else _NOTHING
     candidate, champion, previous = staged
-    manifests = {version: _manifest_digest(home, version) for version in staged if version and _is_there(home, version)}
+    manifests = {version: manifest_digest(home, version) for version in staged if version and _is_there(home, version)}
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    change = StageChange(len(changes) + 1, at, action, candidate, champion, previous, reason, manifests, before)
+    change = StageChange(len(changes) + 1, at, action, candidate, champion, previous, reason, manifests, before, gates)
     write_text(home / _LOG, "".join(f"{one.line()}\n" for one in (*changes, change)))
     last = {"number": change.number, "line": _digest(change)}
     write_json(home.parent / _SEEN, {**_seen(home.parent), home.name: last})
@@ -269,7 +301,8 @@ def _seen(models: Path) -> dict[str, Any]:
     return dict(read_json(path)) if path.is_file() else {}
 
 
-def _manifest_digest(home: Path, version: str) -> str:
+def manifest_digest(home: Path, version: str) -> str:
+    """Return the SHA-256 of a version's manifest, which holds the digests of its files."""
     return sha256_file(home / version / "manifest.json")
 
 

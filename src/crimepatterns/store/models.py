@@ -27,10 +27,12 @@ __all__ = [
     "ARTEFACTS",
     "TRUSTED_TYPES",
     "StoredModel",
+    "checked_files",
     "export_joblib",
     "find_version",
     "load_model",
     "model_names",
+    "read_card",
     "remove_versions",
     "save_model",
 ]
@@ -160,8 +162,7 @@ def load_model(folder: Path) -> StoredModel:
     UntrustedModelError
         If a file is not as the manifest says, or holds a type that is not trusted.
     """
-    manifest = _read_manifest(folder)
-    contents = {file: _checked_bytes(folder, file, manifest["sha256"][file]) for file in ARTEFACTS}
+    manifest, contents = checked_files(folder)
     return StoredModel(
         name=str(manifest["name"]),
         version=str(manifest["version"]),
@@ -171,6 +172,18 @@ def load_model(folder: Path) -> StoredModel:
         metrics=json.loads(contents["model_metrics.json"]),
         manifest=manifest,
     )
+
+
+def checked_files(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Read the manifest and every file of a version after checking it; see `load_model` for errors."""
+    manifest = _read_manifest(folder)
+    return manifest, {file: _checked_bytes(folder, file, manifest["sha256"][file]) for file in ARTEFACTS}
+
+
+def read_card(folder: Path) -> str:
+    """Read the card of a version after checking it; see `load_model` for errors."""
+    manifest = _read_manifest(folder)
+    return _checked_bytes(folder, "model_card.md", manifest["sha256"]["model_card.md"]).decode()
 
 
 def find_version(models: Path, name: str, version: str | None = None) -> Path:

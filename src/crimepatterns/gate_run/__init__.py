@@ -1,0 +1,1 @@
+"""One run of the gates: what is judged, and beside what."""

@@ -1,0 +1,1 @@
+"""Runs and models told to an MLflow server."""
