@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app_server import served
 from crimepatterns.config import Settings
@@ -326,6 +328,36 @@ def test_questions_that_make_no_sense_are_told_why(client: httpx.Client, query: 
     assert answer.status_code == status, answer.text
     assert len(answer.json()["detail"]) > 15
     assert client.get("/api/explore/counts").json()["total"] > 1000
+
+
+ODD = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        ["theft", "theft,burglary", "theft.shoplifting", "old_town", "2024-02-30", "2024-05-01", "9999-12-31", "0-167",
+         "167-0", "-92.95,40.87;-92.9,40.87;-92.93,40.9", "0,0;0,0;0,0", "180,85;-180,85;0,-85", "-92.9,40.9,500",
+         "nan,nan,nan", "1e308,1e308,1e308", ";;;", ",,,", "%00", "reported", "week", "-1", "100001", "\ud7ff" * 9]
+    ),
+)  # fmt: skip
+PARAMETERS = ["offence", "from", "until", "area", "polygon", "near", "hours", "discovery", "step", "page", "size",
+              "bbox", "bbox-crs", "datetime", "crs", "limit", "offset", "q"]  # fmt: skip
+PATHS = ["/api/explore/counts", "/api/explore/incidents", "/api/explore/tiles/12/990/1537",
+         "/api/explore/search", "/api/explore/download.geojson",
+         "/ogc/collections/incidents/items", "/ogc/collections/cells/items"]  # fmt: skip
+
+
+@pytest.mark.parametrize("who", ["client", "public"])
+def test_odd_questions_break_nothing(who: str, request: pytest.FixtureRequest) -> None:
+    asked: httpx.Client = request.getfixturevalue(who)
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(path=st.sampled_from(PATHS), query=st.dictionaries(st.sampled_from(PARAMETERS), ODD, max_size=4))
+    def ask_oddly(path: str, query: dict[str, str]) -> None:
+        answer = asked.get(path, params=query)
+        assert answer.status_code in {200, 404, 422}, f"{path} {query}: {answer.text[:300]}"
+        if answer.status_code != 200:
+            assert answer.json()["detail"]
+
+    ask_oddly()
 
 
 def test_ten_megabytes_of_question_end_at_the_door(client: httpx.Client) -> None:

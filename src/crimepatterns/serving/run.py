@@ -31,6 +31,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     ConfigError
         If the address is taken, not one of this machine, or one that others reach while no access is set up.
     """
+    from crimepatterns.serving.explore.search import find_places
     from crimepatterns.serving.web import create_app
 
     host, port = settings.serving.host, settings.serving.port
@@ -39,7 +40,8 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     if settings.serving.request_log:
         log_as_json(requests=True)
     app = create_app(settings)
-    app.state.desk.warm()
+    desk = app.state.desk
+    desk.warm(lambda record: find_places(desk, record.exact, "any place"))
     _run(app, host, port, ready=ready)
 
 

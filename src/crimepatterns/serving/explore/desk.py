@@ -108,10 +108,16 @@ class Desk:
         """Return an answer that needs no filters."""
         return self._answers.get((kind, view.table), [self._source], make)
 
-    def warm(self) -> None:
-        """Read the record in the background, so that the first to ask does not wait; failures are told when asked."""
+    def warm(self, also: Callable[[Record], object]) -> None:
+        """Read the record in the background, so that the first to ask does not wait; failures are told when asked.
+
+        Parameters
+        ----------
+        also : callable
+            Is given the record and may prepare more.
+        """
         if self._source.exists():
-            threading.Thread(target=self._try_record, daemon=True, name="explore-record").start()
+            threading.Thread(target=self._try, args=(also,), daemon=True, name="explore-record").start()
 
     def facts(self, view: View) -> Mapping[str, Any]:
         """Return what can be asked: names, first and last day, and the rule for the public."""
@@ -126,9 +132,9 @@ class Desk:
             **view.labels.described(),
         }
 
-    def _try_record(self) -> None:
+    def _try(self, also: Callable[[Record], object]) -> None:
         try:
-            self.record()
+            also(self.record())
         except CrimePatternsError:
             return
 

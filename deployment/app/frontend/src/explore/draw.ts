@@ -1,8 +1,9 @@
 // Shapes: drawn with the mouse or the keyboard, pasted as text, or a distance around a point.
 import type { ExploreMap } from "./map";
-import { type Question, readCorners } from "./state";
+import { crosses, type Question, readCorners } from "./state";
 
 const hint = document.querySelector<HTMLElement>('[data-part="draw-hint"]')!;
+const CROSSED = "The sides of this shape cross each other: take a corner back with the backspace key, or start again.";
 const corners = () => document.querySelector<HTMLTextAreaElement>('[name="corners"]')!;
 const metres = () => document.querySelector<HTMLInputElement>('[name="metres"]')!;
 
@@ -57,7 +58,7 @@ export class Draw {
     if (last && last[0] === at[0] && last[1] === at[1]) return;
     this.points = [...this.points, at];
     this.map.sketch(this.points);
-    hint.textContent = `${this.points.length} corners. ${this.points.length > 2 ? "Double click or Enter ends the shape." : ""}`;
+    hint.textContent = `${this.points.length} ${this.points.length === 1 ? "corner" : "corners"}. ${this.points.length > 2 ? "Double click or Enter ends the shape." : ""}`;
   }
 
   private near([longitude, latitude]: [number, number]): void {
@@ -74,18 +75,26 @@ export class Draw {
     } else if (what === "paste") {
       const read = readCorners(corners().value);
       if (read.length < 3) hint.textContent = "At least three corners are needed: longitude,latitude; longitude,latitude; …";
+      else if (read.length > 500) hint.textContent = `A shape may have 500 corners, this one has ${read.length}.`;
+      else if (crosses(read)) hint.textContent = CROSSED;
       else this.change({ polygon: read, near: null });
     } else {
       this.mode = what as "polygon" | "near";
       this.points = [];
       this.map.map.doubleClickZoom.disable();
-      this.map.map.getCanvas().focus();
+      const canvas = this.map.map.getCanvas();
+      canvas.focus({ preventScroll: true });
+      canvas.scrollIntoView({ block: "center", behavior: "instant" });
       hint.textContent = this.mode === "near" ? "Click on the map, or move it with the arrow keys and press the space bar." : "Click corner by corner, or move the map and press the space bar for each; double click or Enter ends, Escape stops.";
     }
   }
 
   private finish(): void {
     if (this.mode === "polygon" && this.points.length > 2) {
+      if (crosses(this.points)) {
+        hint.textContent = CROSSED;
+        return;
+      }
       const polygon = this.points.map(([x, y]) => [Number(x.toFixed(6)), Number(y.toFixed(6))] as [number, number]);
       this.stop("");
       this.change({ polygon, near: null });

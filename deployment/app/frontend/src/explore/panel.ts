@@ -21,7 +21,7 @@ export class Panel {
       const head = this.box("offence", one.slug, sentence(one.name));
       if (one.offences.length < 2) return element("div", { class: "branch" }, head);
       const inner = one.offences.map((other) => this.box("offence", other.slug, sentence(other.name)));
-      const more = element("details", {}, element("summary", { "aria-label": `Offences of ${one.name}` }, "finer"), ...inner);
+      const more = element("details", {}, element("summary", {}, "finer", element("span", { class: "visually-hidden" }, ` offences of ${one.name}`)), ...inner);
       return element("div", { class: "branch" }, head, more);
     });
     part("offences").replaceChildren(...tree);

@@ -96,6 +96,20 @@ export function readCorners(text: string): [number, number][] {
   return corners;
 }
 
+/** Whether two sides of a shape cross; the server would refuse it. */
+export function crosses(corners: [number, number][]): boolean {
+  const turn = (a: [number, number], b: [number, number], c: [number, number]) => Math.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]));
+  const many = corners.length;
+  for (let i = 0; i < many; i += 1) {
+    for (let j = i + 2; j < many; j += 1) {
+      if (i === 0 && j === many - 1) continue;
+      const [a, b, c, d] = [corners[i]!, corners[i + 1]!, corners[j]!, corners[(j + 1) % many]!];
+      if (turn(a, b, c) !== turn(a, b, d) && turn(c, d, a) !== turn(c, d, b)) return true;
+    }
+  }
+  return false;
+}
+
 function ring(text: string): number[] {
   try {
     let found: unknown = JSON.parse(text);
