@@ -83,7 +83,7 @@ def opened(browser: Browser, server: str) -> Iterator[Opener]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_page(address: str = "/", *, ready: str = IDLE, **options: Any) -> Page:
+    def open_page(address: str = "/forecast", *, ready: str = IDLE, **options: Any) -> Page:
         context = browser.new_context(base_url=server, **options)
         contexts.append(context)
         page = context.new_page()

@@ -26,7 +26,7 @@ def brightness(page: Page) -> float:
 
 
 def test_everything_is_reached_with_the_keyboard(opened: Opener) -> None:
-    page = opened("/?category=theft&show=")
+    page = opened("/forecast?category=theft&show=")
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to the content")).to_be_focused()
     reached = []
@@ -66,7 +66,7 @@ def test_accessible_by_rule(opened: Opener, scheme: str, width: int) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not installed (make frontend)")
     page = opened(
-        "/?category=theft&surface=gi_star&show=clusters,plan&at=plan:1",
+        "/forecast?category=theft&surface=gi_star&show=clusters,plan&at=plan:1",
         color_scheme=scheme,
         viewport={"width": width, "height": 900},
         bypass_csp=True,  # for the checker's own script
@@ -96,7 +96,7 @@ def test_reports_keep_to_their_policy_and_are_accessible(opened: Opener, path: s
     assert broken == []
 
 
-@pytest.mark.parametrize("address", ["/?category=theft&at=plan:1", "/?category=all&surface=density"])
+@pytest.mark.parametrize("address", ["/forecast?category=theft&at=plan:1", "/forecast?category=all&surface=density"])
 def test_nothing_is_cut_off_at_320_pixels(opened: Opener, address: str) -> None:
     page = opened(address, viewport={"width": 320, "height": 640})
     page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
@@ -112,7 +112,7 @@ def test_nothing_is_cut_off_at_320_pixels(opened: Opener, address: str) -> None:
 
 
 def test_small_targets_are_large_enough(opened: Opener) -> None:
-    page = opened("/?category=theft", viewport={"width": 390, "height": 844}, has_touch=True)
+    page = opened("/forecast?category=theft", viewport={"width": 390, "height": 844}, has_touch=True)
     small = page.evaluate(
         """() => [...document.querySelectorAll("a, button, select, label:has(input), summary")].filter((one) => {
             const box = one.getBoundingClientRect();
@@ -124,7 +124,7 @@ def test_small_targets_are_large_enough(opened: Opener) -> None:
 
 
 def test_nothing_moves_for_those_who_ask_for_stillness(opened: Opener) -> None:
-    page = opened("/?category=theft", reduced_motion="reduce")
+    page = opened("/forecast?category=theft", reduced_motion="reduce")
     assert page.evaluate("() => getComputedStyle(document.documentElement).scrollBehavior") == "auto"
     page.evaluate("() => { document.querySelector('#map').dataset.state = 'loading'; }")
     assert (
@@ -136,7 +136,7 @@ def test_nothing_moves_for_those_who_ask_for_stillness(opened: Opener) -> None:
 
 
 def test_paper_gets_the_content_without_the_controls(opened: Opener) -> None:
-    page = opened("/?category=theft&surface=gi_star")
+    page = opened("/forecast?category=theft&surface=gi_star")
     page.emulate_media(media="print")
     for hidden in ("nav", ".filter", "#theme", ".surfaces", ".map-table", ".maplibregl-ctrl-top-right"):
         expect(page.locator(hidden).first).to_be_hidden()
@@ -146,7 +146,7 @@ def test_paper_gets_the_content_without_the_controls(opened: Opener) -> None:
 
 
 def test_paper_is_light_even_for_those_who_read_in_the_dark(opened: Opener) -> None:
-    page = opened("/?category=theft&surface=gi_star&view=40.9,-92.9,13.00", color_scheme="light")
+    page = opened("/forecast?category=theft&surface=gi_star&view=40.9,-92.9,13.00", color_scheme="light")
     page.get_by_role("button", name="Dark theme").click()
     page.wait_for_timeout(300)
     assert brightness(page) < 90
@@ -166,7 +166,7 @@ def test_paper_is_light_even_for_those_who_read_in_the_dark(opened: Opener) -> N
 def test_without_scripts_texts_and_tables_stand(browser: Browser, server: str) -> None:
     context = browser.new_context(base_url=server, java_script_enabled=False)
     page = context.new_page()
-    page.goto("/?category=burglary")
+    page.goto("/forecast?category=burglary")
     expect(page.get_by_role("heading", level=1)).to_contain_text("burglary")
     expect(page.locator(".plan-table tbody tr").first).to_be_visible()
     page.get_by_label("Category").select_option("theft")

@@ -46,7 +46,7 @@ def test_the_page_loads_whole_and_asks_nobody_else(opened: Opener) -> None:
 
 
 def test_charts_and_tables_tell_what_the_server_counted(opened: Opener, server: str) -> None:
-    page = opened("/?category=burglary")
+    page = opened("/forecast?category=burglary")
     trend = httpx.get(f"{server}/api/charts/trend?category=burglary", trust_env=False).json()["weeks"]
     rows = page.locator('[data-numbers="trend"] tbody tr')
     assert rows.count() == len(trend)
@@ -62,7 +62,7 @@ def test_charts_and_tables_tell_what_the_server_counted(opened: Opener, server: 
 
 
 def test_another_category_changes_address_headline_map_and_charts(opened: Opener) -> None:
-    page = opened("/?category=theft")
+    page = opened("/forecast?category=theft")
     headline = page.get_by_role("heading", level=1)
     before, drawn = headline.inner_text(), picture(page)
     chart = page.locator('[data-chart="trend"] svg').get_attribute("aria-label")
@@ -82,7 +82,7 @@ def test_another_category_changes_address_headline_map_and_charts(opened: Opener
 
 
 def test_the_address_restores_the_view(opened: Opener) -> None:
-    page = opened("/?category=burglary")
+    page = opened("/forecast?category=burglary")
     page.locator("label", has_text="Hot spots").click()
     page.get_by_role("checkbox", name="Clusters").check()
     page.locator(".top-list button").first.click()
@@ -117,13 +117,13 @@ def test_panning_is_kept_in_the_address(opened: Opener) -> None:
     "query", ["surface=heat&show=x&at=forecast:none&view=a,b", "view=91,0,3&at=plan:999", "at=plan"]
 )
 def test_nonsense_in_the_address_is_ignored(opened: Opener, query: str) -> None:
-    page = opened(f"/?{query}")
+    page = opened(f"/forecast?{query}")
     expect(page.locator("#map")).to_have_attribute("data-surface", "forecast")
     expect(page.locator(".top-list button")).to_have_count(5)
 
 
 def test_every_surface_and_overlay_changes_map_legend_and_list(opened: Opener) -> None:
-    page = opened("/?category=theft")
+    page = opened("/forecast?category=theft")
     seen = {picture(page)}
     for surface, legend in (
         ("gi_star", "Gi* z-score of significant cells"),
@@ -145,7 +145,7 @@ def test_every_surface_and_overlay_changes_map_legend_and_list(opened: Opener) -
 
 
 def test_a_category_without_a_forecast_says_so(opened: Opener) -> None:
-    page = opened("/?category=all")
+    page = opened("/forecast?category=all")
     expect(page.locator("#map")).to_have_attribute("data-surface", "gi_star")
     expect(page.locator('input[value="forecast"]')).to_be_disabled()
     expect(page.locator(".absent").first).to_contain_text("not made")
@@ -156,7 +156,7 @@ def test_a_category_without_a_forecast_says_so(opened: Opener) -> None:
 
 
 def test_lists_tables_and_the_map_show_the_same_place(opened: Opener, server: str) -> None:
-    page = opened("/?category=theft&show=")
+    page = opened("/forecast?category=theft&show=")
     forecast = httpx.get(f"{server}/api/forecast/theft", trust_env=False).json()
     most = max(forecast["expected"])
     page.locator(".top-list button").first.click()
@@ -179,7 +179,7 @@ def test_lists_tables_and_the_map_show_the_same_place(opened: Opener, server: st
 
 
 def test_the_table_grows_on_demand(opened: Opener) -> None:
-    page = opened("/?category=theft")
+    page = opened("/forecast?category=theft")
     page.get_by_text("The map as a table").click()
     rows = page.locator(".map-table tbody tr")
     expect(rows).to_have_count(20)

@@ -4,6 +4,7 @@
 differs. Later files win key by key.
 """
 
+from crimepatterns.config.briefing import BriefingSettings, ResponseSettings
 from crimepatterns.config.context import ContextSettings
 from crimepatterns.config.data import (
     CleaningSettings,
@@ -31,6 +32,7 @@ from crimepatterns.config.work import (
 )
 
 __all__ = [
+    "BriefingSettings",
     "CleaningSettings",
     "ColumnSettings",
     "ContextSettings",
@@ -46,6 +48,7 @@ __all__ = [
     "PlanSettings",
     "ProxySettings",
     "QualitySettings",
+    "ResponseSettings",
     "SecuritySettings",
     "ServingSettings",
     "Settings",

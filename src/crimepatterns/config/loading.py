@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from crimepatterns.config.briefing import BriefingSettings
 from crimepatterns.config.context import ContextSettings, check_context
 from crimepatterns.config.data import (
     CleaningSettings,
@@ -63,6 +64,7 @@ class Settings(Model):
     evaluation: EvaluationSettings = EvaluationSettings()
     gates: GateSettings = GateSettings()
     plan: PlanSettings = PlanSettings()
+    briefing: BriefingSettings = BriefingSettings()
     context: tuple[ContextSettings, ...] = ()
     daily: DailySettings = DailySettings()
     tracking: TrackingSettings = TrackingSettings()

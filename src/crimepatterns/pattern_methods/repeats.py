@@ -9,6 +9,7 @@ from crimepatterns.errors import NotApplicableError, PatternError
 from crimepatterns.pattern_methods.work import PatternWork
 from crimepatterns.patterns.knox import knox
 from crimepatterns.patterns.near_repeat import near_repeat_chains, repeat_decay
+from crimepatterns.patterns.near_repeat_alerts import near_repeat_alerts
 from crimepatterns.patterns.scan import permutation_scan
 from crimepatterns.patterns.self_exciting import self_exciting
 from crimepatterns.patterns.space_time_pairs import SpaceTimeBands
@@ -43,7 +44,7 @@ def interaction(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], 
 
 
 def chains(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Link near repeats."""
+    """Link near repeats, and tell those of the last days that are still open."""
     _need_days(chosen, least=1)
     wanted = work.settings
     found = near_repeat_chains(chosen, distance_m=wanted.near_repeat_m, days=wanted.near_repeat_days)
@@ -51,7 +52,12 @@ def chains(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folde
     write_layer(folder / "near_repeat.parquet", found.chains, {**facts, **own, "kind": "near-repeat chains"})
     members = found.members.drop(columns="row")
     write_table(folder / "near_repeat_members.parquet", members, {**facts, **own, "kind": "chain members"})
-    return {"chains": len(found.chains), "sentence": found.sentence()}
+    alerts = near_repeat_alerts(
+        chosen, end=work.window.end, distance_m=wanted.near_repeat_m, days=wanted.near_repeat_days
+    )
+    told = {"method": "near_repeat", "parameters": dict(found.parameters), "kind": "near-repeat alerts"}
+    write_layer(folder / "near_repeat_alerts.parquet", alerts, {**facts, **told})
+    return {"chains": len(found.chains), "alerts": len(alerts), "sentence": found.sentence()}
 
 
 def followers(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:

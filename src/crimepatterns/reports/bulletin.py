@@ -88,7 +88,6 @@ def bulletin_html(card: PatternCard, area: StudyArea, *, made_at: pd.Timestamp, 
         made_at=made_at,
         map=map_svg(card, area),
         week=hours_svg(card),
-        ink=_INK,
     )
 
 
@@ -142,6 +141,7 @@ _PAGE = (
 .small { font-size: 8pt; color: #5d584c; margin: 1mm 0 0 } p { margin: 0 0 1.5mm }
 .v { font-weight: 600; white-space: nowrap }
 """
+    + "".join(f".v.{verdict.replace(' ', '-')} {{ color: {ink} }}\n" for verdict, ink in _INK.items())
     + NARROW_STYLE
     + """</style></head><body>
 <header><div><h1>{{ title }}</h1><p>{{ iaca_type | capitalize }} ({{ status }}), {{ place }}</p></div>
@@ -154,7 +154,7 @@ _PAGE = (
 <h2>When the next may come</h2><p>{{ window }}</p></div></div>
 <h2>The five conditions of a pattern</h2>
 <table><tbody>{% for one in checklist %}<tr><td>{{ one.name }}</td>
-<td class="v" style="color: {{ ink[one.verdict] }}">{{ one.verdict }}</td><td class="why">{{ one.reason }}</td></tr>
+<td class="v {{ one.verdict | replace(" ", "-") }}">{{ one.verdict }}</td><td class="why">{{ one.reason }}</td></tr>
 {% endfor %}</tbody></table>
 {% if factors %}<h2>Common factors</h2>
 <table><thead><tr><th>What</th><th>Value</th><th class="r">Events</th><th class="r">Around</th>

@@ -1,8 +1,21 @@
 """Names as people write them."""
 
 import re
+from datetime import date
 
-__all__ = ["chance_text", "count_text", "model_label", "place_name", "with_model_labels", "with_place_names"]
+from markupsafe import Markup, escape
+
+__all__ = [
+    "chance_text",
+    "code_text",
+    "count_text",
+    "day_text",
+    "model_label",
+    "p_text",
+    "place_name",
+    "with_model_labels",
+    "with_place_names",
+]
 
 _MODELS = {
     "count": "Count, whole record",
@@ -53,3 +66,19 @@ def count_text(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def day_text(day: date) -> str:
+    """Write a day: 1 January 2026."""
+    return f"{day.day} {day:%B %Y}"
+
+
+def p_text(value: float) -> str:
+    """Write a p- or q-value; a very small one is not written as nothing."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def code_text(text: str) -> Markup:
+    """Write a sentence for a page: what stands between backticks is code."""
+    parts = [str(escape(part)) for part in text.split("`")]
+    return Markup("".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(parts)))  # noqa: S704

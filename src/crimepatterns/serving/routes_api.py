@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from crimepatterns.serving.briefing import status
 from crimepatterns.serving.charts import rhythm_payload, trend_payload
+from crimepatterns.serving.explaining import explanations
 from crimepatterns.serving.geometry import areas_geojson
 from crimepatterns.serving.map_layers import forecast_payload, grid_payload, layer_payload, plan_payload
 from crimepatterns.serving.monitoring import monitoring_report
@@ -65,6 +66,16 @@ def _map(router: APIRouter, results: Results) -> None:
     @router.get("/forecast/{category}", summary="Expected incidents per cell")
     def get_forecast(request: Request, category: str) -> Response:
         return respond(request, forecast_payload(results, results.category(category)))
+
+    @router.get("/explain/{category}", summary="Why a cell expects what it expects")
+    def get_explanation(
+        request: Request,
+        category: str,
+        cell: Annotated[
+            str | None, Query(max_length=80, description="Id of a cell; without it the foremost three.")
+        ] = None,
+    ) -> Response:
+        return respond(request, json_payload(explanations(results, results.category(category), cell)))
 
     @router.get("/plan", summary="Places of the patrol plan")
     def get_plan(request: Request) -> Response:

@@ -11,6 +11,7 @@ from crimepatterns.serving.briefing import briefing
 from crimepatterns.serving.failures import UnknownNameError
 from crimepatterns.serving.headers import report_policy
 from crimepatterns.serving.monitoring import monitoring_page
+from crimepatterns.serving.pages.forecast import forecast_extras
 from crimepatterns.serving.payloads import Payload, respond
 from crimepatterns.serving.rendering import Pages
 from crimepatterns.serving.results import Results
@@ -44,8 +45,8 @@ def page_routes(results: Results, pages: Pages, assets: Assets) -> APIRouter:
 
 
 def _main_page(router: APIRouter, results: Results, pages: Pages) -> None:
-    @router.get("/", response_class=HTMLResponse)
-    def get_page(request: Request, category: str | None = None) -> Response:
+    @router.get("/forecast", response_class=HTMLResponse)
+    def get_page(request: Request, category: str | None = None, shift: str = "") -> Response:
         code, chosen = 200, None
         try:
             chosen = results.category(category or None)
@@ -56,7 +57,9 @@ def _main_page(router: APIRouter, results: Results, pages: Pages) -> None:
         caller: Caller = request.state.caller
         told = briefing(results, chosen, with_plan=caller.role >= Role.PLANNER)
         unknown = str(category)[:80] if code == 404 else None
-        return pages.show(request, "index.html", {**told, "unknown": unknown}, entry="main", status=code)
+        more = forecast_extras(results, chosen, int(shift) if shift.isdecimal() and len(shift) < 4 else None)
+        facts = {**told, **more, "unknown": unknown, "can_profile": caller.role >= Role.PLANNER}
+        return pages.show(request, "forecast.html", facts, entry="main", status=code)
 
 
 def _reports(router: APIRouter, results: Results) -> None:

@@ -12,7 +12,16 @@ from crimepatterns.serving.explore.routes import explore_routes
 from crimepatterns.serving.explore.routes_files import download_routes, ogc_routes
 from crimepatterns.serving.metrics import ServerMetrics
 from crimepatterns.serving.metrics_of_results import ResultsCollector
-from crimepatterns.serving.names import chance_text, count_text, place_name
+from crimepatterns.serving.names import (
+    chance_text,
+    code_text,
+    count_text,
+    day_text,
+    p_text,
+    place_name,
+    with_place_names,
+)
+from crimepatterns.serving.pages.routes import result_pages
 from crimepatterns.serving.rendering import Pages
 from crimepatterns.serving.results import Results
 from crimepatterns.serving.routes_api import api_routes
@@ -47,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     metrics.register(ResultsCollector(results))
     templates = Jinja2Templates(find_resource("deployment/app/templates"))
     templates.env.filters.update(place=place_name, count=count_text, thousands=_thousands, chance=chance_text)
+    templates.env.filters.update(day=day_text, p=p_text, told=code_text, placed=with_place_names)
     app = FastAPI(
         title=f"Crime patterns of {settings.title}",
         summary="Hot spots, forecasts of places and times, patrol plan and scoreboard; never about persons.",
@@ -59,8 +69,16 @@ def create_app(settings: Settings) -> FastAPI:
     assets = Assets(find_resource("deployment/app/static"))
     pages = Pages(templates, assets, WEB_ACCESS)
     desk = Desk(results)
-    explore = (explore_routes(desk), explore_page(results, pages), download_routes(desk), ogc_routes(desk))
-    routers = (api_routes(results), health_routes(results, metrics), page_routes(results, pages, assets), *explore)
+    routers = (
+        api_routes(results),
+        health_routes(results, metrics),
+        page_routes(results, pages, assets),
+        *result_pages(results, pages),
+        explore_routes(desk),
+        explore_page(results, pages),
+        download_routes(desk),
+        ogc_routes(desk),
+    )
     assemble(app, routers, settings, access=WEB_ACCESS, metrics=metrics)
     app.state.desk = desk
     return app

@@ -28,7 +28,7 @@ def usual_chart(table: pd.DataFrame, *, city: str, facts: Mapping[str, Any]) -> 
     Parameters
     ----------
     table : DataFrame
-        As in `UsualCounts`: the first area is the whole.
+        As in `UsualCounts`: the first area is the whole. The last day is left out: areas have too few for a picture.
     city : str
     facts : mapping
         ``category``, ``sentence``, ``as_of``, ``parameters`` and ``run_date``.
@@ -38,7 +38,7 @@ def usual_chart(table: pd.DataFrame, *, city: str, facts: Mapping[str, Any]) -> 
     PatternError
         If no period has earlier ones to compare with.
     """
-    told = table.loc[table["verdict"] != ""]
+    told = table.loc[(table["verdict"] != "") & (table["period"] != "1 day")]
     if told.empty:
         raise PatternError(str(facts["sentence"]))
     periods = list(told["period"].unique())

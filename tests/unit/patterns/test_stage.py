@@ -51,7 +51,7 @@ def test_layers_carry_their_facts(settings, summary) -> None:
              "persistence", "concentration", "concentration_curve", "repeat_places", "usual"}  # fmt: skip
     # One year of records has no year before it to compare with.
     every -= {"change"}
-    one = every | {"knox", "near_repeat", "near_repeat_members", "scan"}
+    one = every | {"knox", "near_repeat", "near_repeat_alerts", "near_repeat_members", "scan"}
     expected = {("theft", f) for f in one} | {("burglary", f) for f in one} | {("all", f) for f in every}
     assert names == {f"{folder}/{file}.parquet" for folder, file in expected}
     assert "holds nothing" in summary["categories"]["theft"]["change"]["not_applicable"]
@@ -139,7 +139,7 @@ def test_one_method_of_one_category_as_of_a_day_in_other_forms(settings) -> None
     told = json.loads(read_info(folder / "gi_star.gpkg")["layer_metadata"]["crimepatterns"])
     assert told["run_date"] == facts["run_date"]
     table, facts = read_table(folder / "usual.parquet")
-    assert list(table["period"].unique()) == ["7 days", "28 days", "year to date"]
+    assert list(table["period"].unique()) == ["7 days", "28 days", "year to date", "1 day"]
     assert not (folder / "usual.geojson").exists()
     assert (folder / "usual.csv").read_text(encoding="utf-8").startswith("period,area,count")
     members, _ = read_table(folder / "near_repeat_members.parquet")

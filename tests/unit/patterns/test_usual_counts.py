@@ -8,7 +8,7 @@ from scipy import stats
 from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import PatternError
-from crimepatterns.patterns.usual_counts import against_usual, usual_z
+from crimepatterns.patterns.usual_counts import _e_test, against_usual, usual_z
 
 END = pd.Timestamp("2024-06-03", tz="America/Chicago")
 
@@ -25,13 +25,13 @@ def test_spans_are_counted_exactly(plain_area: StudyArea, make_incidents) -> Non
     days = (END.tz_localize(None) - pd.Timestamp("2022-01-01")).days
     found = against_usual(_daily(plain_area, make_incidents, np.ones(days, dtype=int)), as_of=END)
     whole = found.table.loc[found.table["area"] == "Plainville"].set_index("period")
-    assert whole["count"].tolist() == [7, 28, 154]
-    assert whole["usual"].tolist() == [7.0, 28.0, (153 + 153) / 2]  # 2024 is a leap year
-    assert whole["past_periods"].tolist() == [8, 6, 2]
+    assert whole["count"].tolist() == [7, 28, 154, 1]
+    assert whole["usual"].tolist() == [7.0, 28.0, (153 + 153) / 2, 1.0]  # 2024 is a leap year
+    assert whole["past_periods"].tolist() == [8, 6, 2, 8]
     assert (whole["verdict"] == "as usual").all()
     west = found.table.loc[found.table["area"] == "West End"].set_index("period")
     assert west["count"].tolist() == whole["count"].tolist()
-    assert found.table.loc[found.table["area"] == "East End", "count"].tolist() == [0, 0, 0]
+    assert found.table.loc[found.table["area"] == "East End", "count"].tolist() == [0, 0, 0, 0]
     assert found.sentences()[0] == "7 days: all as usual."
 
 
@@ -47,6 +47,18 @@ def test_a_real_rise_is_told_where_it_is(plain_area: StudyArea, make_incidents) 
     week = found.loc[found["period"] == "7 days"].set_index("area")["verdict"]
     assert week["East End"] == "more"
     assert week["West End"] == "as usual"
+
+
+def test_a_day_is_held_against_its_own_weekday(plain_area: StudyArea, make_incidents) -> None:
+    """Ten incidents on Fridays and one on other days: a Friday with ten is no alarm, a Thursday with ten is one."""
+    for end, verdict in (("2024-06-01", "as usual"), ("2024-05-31", "more")):  # up to Friday, up to Thursday
+        end_of_day = pd.Timestamp(end, tz=END.tz)
+        days = pd.date_range("2022-01-01", end_of_day.tz_localize(None), freq="D", inclusive="left")
+        counts = np.where(days.day_of_week == 4, 10, 1)
+        counts[-1] = 10
+        table = against_usual(_daily(plain_area, make_incidents, counts), as_of=end_of_day, by_area=False).table
+        day = table.set_index("period").loc["1 day"]
+        assert (day["count"], day["past_periods"], day["verdict"]) == (10, 8, verdict)
 
 
 def test_late_reports_do_not_make_the_last_week_quiet(plain_area: StudyArea, make_incidents) -> None:
@@ -71,11 +83,24 @@ def test_size_under_no_change(mean: float, past: int) -> None:
     for _ in range(1_500):
         before, now = rng.poisson(mean, past), rng.poisson(mean)
         if now + before.sum() <= 30:
-            p = stats.poisson_means_test(int(now), 1, int(before.sum()), past).pvalue if now + before.sum() else 1.0
+            p = _e_test(int(now), int(before.sum()), past)
         else:
             p = 2 * stats.norm.sf(abs(float(usual_z(now, before.mean(), past))))
         rejected += p <= 0.05
     assert rejected / 1_500 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1_500)
+
+
+def test_few_incidents_can_be_told_from_chance() -> None:
+    """The two-sided e-test takes 10 against 1 a week for chance (p = 0.13), since 0 against 2 looks as odd to it."""
+    assert stats.poisson_means_test(10, 1, 8, 8).pvalue > 0.1
+    assert _e_test(10, 8, 8) < 0.001
+    assert _e_test(0, 8, 8) > 0.3
+    assert _e_test(3, 3, 1) == 1.0
+    rng = np.random.default_rng(5)
+    for mean in (0.3, 1.0, 3.0):
+        drawn = zip(rng.poisson(mean, 1_500).tolist(), rng.poisson(8 * mean, 1_500).tolist(), strict=True)
+        rejected = np.mean([_e_test(now, before, 8) <= 0.05 for now, before in drawn])
+        assert rejected <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1_500)
 
 
 def test_the_customary_z_rejects_far_too_often() -> None:

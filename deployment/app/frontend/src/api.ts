@@ -48,3 +48,13 @@ const chart = <T>(path: string, category: string) => once<T>(`/api/${path}?categ
 export const trend = (category: string) => chart<Trend>("charts/trend", category);
 export const rhythm = (category: string) => chart<Rhythm>("charts/rhythm", category);
 export const scoreboard = (category: string) => chart<Scoreboard>("scoreboard", category);
+
+/** Why a cell expects what it expects; no cells where no stored model can tell. */
+export interface Explained {
+  model: string | null;
+  champion: boolean;
+  cells: { cell_id: string; sentence: string; contributions: Record<string, number>; expected: number }[];
+}
+
+export const explained = (category: string, cell: string) =>
+  once<Explained>(`/api/explain/${encodeURIComponent(category)}?cell=${encodeURIComponent(cell)}`);

@@ -123,6 +123,17 @@ export class Atlas {
       element("dl", {}, ...lines),
       ...(detail.text ? [element("p", { class: "remark" }, detail.text)] : []),
     );
+    const at = this.state.at ?? "";
+    if (at.startsWith("forecast:")) void this.explain(place, at);
+  }
+
+  /** Add why here and why now to the details of a forecast cell, once the server has told it. */
+  private async explain(place: HTMLElement, at: string): Promise<void> {
+    const told = await api.explained(this.root.dataset.category ?? this.state.category ?? "", at.slice("forecast:".length));
+    const [one] = told?.cells ?? [];
+    if (!one || this.state.at !== at || place.querySelector(".why")) return;
+    const head = told!.champion ? "Why here, why now" : `Why here, why now (by ${told!.model!.toLowerCase()})`;
+    place.append(element("div", { class: "why" }, element("h4", {}, head), element("p", {}, one.sentence)));
   }
 
   /** The first places of what is shown, for those who want the answer without searching for it. */
