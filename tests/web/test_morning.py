@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from crimepatterns.config import BriefingSettings, ResponseSettings, Settings
+from crimepatterns.config import BriefingSettings, Settings
 from crimepatterns.store.layout import Layout
 
 pytestmark = pytest.mark.xdist_group("pipeline")
@@ -102,8 +102,7 @@ def test_each_missing_result_is_a_sentence(client_of: ClientOf, small_city_run: 
 
 
 def test_what_an_agency_sets_is_what_is_suggested(client_of: ClientOf, small_city_run: Settings) -> None:
-    advice = ResponseSettings(response="Ask the <library>.", owner="Desk 4")
-    wanted = BriefingSettings(places=2, responses={}, otherwise=advice)
+    wanted = BriefingSettings(places=2, responses={}, owners={}, response="Ask the <library>.", owner="Desk 4")
     chosen = small_city_run.model_copy(update={"briefing": wanted})
     page = client_of(chosen).get("/").text
     assert page.count("Ask the &lt;library&gt;.") == 2

@@ -4,7 +4,7 @@
 differs. Later files win key by key.
 """
 
-from crimepatterns.config.briefing import BriefingSettings, ResponseSettings
+from crimepatterns.config.briefing import BriefingSettings
 from crimepatterns.config.context import ContextSettings
 from crimepatterns.config.data import (
     CleaningSettings,
@@ -48,7 +48,6 @@ __all__ = [
     "PlanSettings",
     "ProxySettings",
     "QualitySettings",
-    "ResponseSettings",
     "SecuritySettings",
     "ServingSettings",
     "Settings",

@@ -71,8 +71,9 @@ def test_a_response_is_found_by_the_longest_name_that_fits() -> None:
     wanted = BriefingSettings()
     assert wanted.response_to("MOTOR VEHICLE THEFT") == wanted.responses["vehicle"]
     assert wanted.response_to("theft_outdoor") == wanted.responses["theft"]
-    assert wanted.response_to("arson") == wanted.otherwise
-    assert BriefingSettings(responses={}).response_to("theft") == wanted.otherwise
+    assert wanted.owner_of("theft_outdoor") == "Business liaison"
+    assert (wanted.response_to("arson"), wanted.owner_of("arson")) == (wanted.response, wanted.owner)
+    assert BriefingSettings(responses={}).response_to("theft") == wanted.response
 
 
 def test_sentences_keep_their_commands_and_lose_their_markup() -> None:

@@ -42,19 +42,19 @@ def planned_places(results: Results, *, most: int) -> dict[str, Any]:
     first = layer.head(most)
     shifts, absent = _shifts(results, [str(cell) for cell in first["cell_id"]], facts["categories"])
     pasts = _pasts(results, first)
-    told = []
+    told, wanted = [], results.settings.briefing
     for k, row in enumerate(records(first)):
         problems = problems_of(str(row["category_mix"]))
-        advice = results.settings.briefing.response_to(problems[0][0] if problems else "")
+        problem = problems[0][0] if problems else ""
         told.append(
             {
                 **row,
                 "neighbourhood": place_name(str(row["neighbourhood"] or "")),
-                "problem": problems[0][0] if problems else "",
+                "problem": problem,
                 "problem_share": problems[0][1] if problems else None,
                 "past": pasts[k],
-                "response": advice.response,
-                "owner": advice.owner,
+                "response": wanted.response_to(problem),
+                "owner": wanted.owner_of(problem),
                 **(shifts[k] if shifts else {"shifts": []}),
             }
         )
