@@ -41,6 +41,7 @@ SLOW_FILES = (
     "unit/sources/test_synthetic_city.py",
     "unit/sources/test_synthetic_realism.py",
     "unit/sources/test_synthetic_truth.py",
+    "web/test_explore_chicago.py",
 )
 """Files whose tests or fixtures take more than a few seconds."""
 SLOW_MODELS = ("random_forest", "gradient_boosting", "poisson_boosting", "stack")

@@ -116,14 +116,15 @@ class StudyArea:
         names = np.full(len(points), "", dtype=object)
         if self.neighbourhoods.empty or len(points) == 0:
             return names[which]
-        tree = shapely.STRtree(self.neighbourhoods.geometry.to_numpy())
-        point_index, polygon_index = tree.query(points, predicate="intersects")
+        shapes = self.neighbourhoods.geometry.to_numpy()
+        # A tree of the points: each polygon is then prepared once, instead of being walked along for every point.
+        polygon_index, point_index = shapely.STRtree(points).query(shapes, predicate="intersects")
         labels = self.neighbourhoods["name"].to_numpy(dtype=object)
         # Reversed so that the first neighbourhood wins where a point touches two.
         names[point_index[::-1]] = labels[polygon_index[::-1]]
         missing = np.flatnonzero(names == "")
         if missing.size:
-            names[missing] = labels[tree.nearest(points[missing])]
+            names[missing] = labels[shapely.STRtree(shapes).nearest(points[missing])]
         return names[which]
 
     def to_wgs84(self) -> gpd.GeoDataFrame:
