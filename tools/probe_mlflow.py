@@ -24,8 +24,8 @@ def main(root: Path, wanted: dict[str, int]) -> None:
         stage: [run for run in runs if run.data.tags["crimepatterns.stage"] == stage] for stage in ("train", "evaluate")
     }
     must(all(run.info.status == "FINISHED" for run in runs), "a run is not finished")
-    must(len(by_stage["train"]) == wanted["versions"], by_stage)
-    must(len(by_stage["evaluate"]) == wanted["evaluations"], by_stage)
+    must(len(by_stage["train"]) == wanted["versions"], [run.info.run_name for run in by_stage["train"]])
+    must(len(by_stage["evaluate"]) == wanted["evaluations"], [run.info.run_name for run in by_stage["evaluate"]])
     for run in by_stage["train"]:
         folder = root / "models" / NAME / run.data.tags["crimepatterns.version"]
         check_training(run, folder, Path(download_artifacts(run_id=run.info.run_id)))

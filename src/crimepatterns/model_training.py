@@ -28,7 +28,7 @@ from crimepatterns.forecasts.stored_learner import learner_config
 from crimepatterns.reports.model_card import model_card
 from crimepatterns.store.digests import incidents_digest
 from crimepatterns.store.layout import Layout, slug
-from crimepatterns.store.model_stages import name_candidate, promote
+from crimepatterns.store.model_stages import name_candidate, promote, read_stages
 from crimepatterns.store.models import save_model
 from crimepatterns.store.studies import open_studies, write_tuned
 from crimepatterns.version import __version__
@@ -63,7 +63,7 @@ def train(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``models`` (scores per model, beside those of ``count_eb``), ``not_trained`` with reasons, and ``outputs``.
+        ``models`` (stage and scores, beside those of ``count_eb``), ``not_trained`` with reasons, and ``outputs``.
 
     Raises
     ------
@@ -92,8 +92,7 @@ def train(settings: Settings, *, progress: Progress = silent) -> dict[str, Any]:
             if isinstance(learned, str):
                 skipped[title] = learned
             else:
-                folder, metrics = _store(work, pair, title, learned)
-                trained[title] = {"version": folder.name, **metrics["held_out"]}
+                folder, trained[title] = _store(work, pair, title, learned)
                 outputs.append(str(folder.relative_to(settings.root)))
                 tuned.setdefault(pair[1], {})[pair[0]] = learned.fitted.facts["settings"]
             progress("Training models", len(trained) + len(skipped), len(pairs))
@@ -192,7 +191,7 @@ def _learn(work: _Work, pair: tuple[str, str]) -> _Learned | str:
 
 
 def _store(work: _Work, pair: tuple[str, str], title: str, learned: _Learned) -> tuple[Path, dict[str, Any]]:
-    """Write one model below ``models/``; return its folder and metrics."""
+    """Write one model below ``models/``; return its folder, and its version, stage and scores."""
     (category, name), archive = pair, work.city.archive
     held, fitted, importance = learned.held, learned.fitted, learned.importance
     metrics, config = _metrics(learned), _config(work, fitted)
@@ -220,7 +219,8 @@ def _store(work: _Work, pair: tuple[str, str], title: str, learned: _Learned) ->
         manifest=manifest,
     )
     _give_stage(folder, config)
-    return folder, metrics
+    stage = read_stages(folder.parent).stage_of(folder.name)
+    return folder, {"version": folder.name, "stage": stage, **metrics["held_out"]}
 
 
 def _give_stage(folder: Path, config: Mapping[str, Any]) -> None:

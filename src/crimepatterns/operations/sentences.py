@@ -56,8 +56,11 @@ def _unmapped(summary: Mapping[str, Any]) -> str:
 
 def _train(summary: Mapping[str, Any]) -> str:
     missing = f"; not trained: {', '.join(summary['not_trained'])}" if summary["not_trained"] else ""
+    waiting = sum(facts.get("stage") == "candidate" for facts in summary["models"].values())
+    gates = f" {waiting} of them wait for their gates (crimepatterns model gate)." if waiting else ""
     return (
         f"{_many(len(summary['models']), 'model')} stored, trained until {str(summary['trained_until'])[:10]}{missing}."
+        f"{gates}"
     )
 
 

@@ -16,9 +16,9 @@ from crimepatterns.operations.stages import JUDGE, STAGES, Stage
 from crimepatterns.store.atomic import read_json
 from crimepatterns.store.card_decisions import read_decisions
 from crimepatterns.store.digests import sha256_file
+from crimepatterns.store.gate_records import read_records
 from crimepatterns.store.layout import Layout
 from crimepatterns.store.ledger import read_ledger
-from crimepatterns.store.model_stages import read_changes
 from crimepatterns.store.raw import RawStore
 
 __all__ = ["Fault", "StateOfCity", "check_state"]
@@ -108,7 +108,7 @@ def _raw(layout: Layout) -> Iterator[_Listed | Fault]:
 def _models(layout: Layout) -> Iterator[_Listed | Fault]:
     for home in city_models(layout):
         try:
-            read_changes(home)
+            read_records(home)
         except CrimePatternsError as error:
             yield Fault(_named(layout, home), str(error), _MODEL)
     for version in (path for home in city_models(layout) for path in sorted(home.glob("[!.]*/"))):
