@@ -1,19 +1,23 @@
 """Pattern cards by the commands of an analyst: from a file of records to printed bulletins, over two analyses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import httpx
 import pytest
 import yaml
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
+from app_server import served
 from crimepatterns.cli import app
 from crimepatterns.config import load_settings
 from crimepatterns.errors import ArtefactError, CrimePatternsError, DomainError, MissingInputError, PatternError
 from crimepatterns.operations.pipeline import run_stage
+from crimepatterns.serving.web import create_app
 from crimepatterns.store.card_decisions import erase_members, read_decisions
 from crimepatterns.store.layout import Layout
 from planted_series import planted_town
@@ -167,6 +171,66 @@ def test_bulletins_are_printed(desk: Path, tmp_path: Path) -> None:
     assert "Ann &lt;b&gt;" in page
     assert page.count("<svg") == 2
     assert Path(files[1]).read_bytes().startswith(b"%PDF-")
+
+
+def test_the_page_decides_as_the_commands_do(desk: Path) -> None:
+    """A form of the page, sent as a browser sends it: the decision is kept, named, and the commands know it."""
+    one, two, three = (card["card"] for card in _listed(desk)["cards"][:3])
+    settings = load_settings(desk)
+    with served(create_app(settings)) as client:
+        page = client.get("/patterns").text
+        assert all(f'id="card-{card}"' in page for card in (one, two, three))
+        token = re.search(r'name="token" value="(\w+)"', page).group(1)  # type: ignore[union-attr]
+
+        def send(headers: dict[str, str] | None = None, **form: Any) -> httpx.Response:
+            own = {"origin": str(client.base_url).rstrip("/"), "sec-fetch-site": "same-origin"}
+            return client.post("/patterns/decisions", data={"token": token, **form}, headers=headers or own)
+
+        # From another site, without the token, with a wrong one, and with nonsense: nothing is decided.
+        evil = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+        assert send(evil, decision="accept", card=one).status_code == 403
+        assert send(decision="accept", card=one, token="").status_code == 403
+        assert send(decision="accept", card=one, token="0" * 64).status_code == 403
+        wrong = [("hide", one), ("accept", "P-nowhere"), ("rename", one), ("merge", one)]
+        for form in ({"decision": kind, "card": card, "title": " "} for kind, card in wrong):
+            assert send(**form).status_code == 422, form
+        assert read_decisions(Layout(settings.root, "plantingen").card_decisions) == ()
+
+        done = send(decision="accept", card=one, by="A. Analyst", reason="same <tool>")
+        assert (done.status_code, done.headers["location"]) == (303, f"/patterns?decided={one}#cards")
+        assert send(decision="rename", card=two, title="Pry bars, <West>").status_code == 303
+        assert send(decision="dismiss", card=three, reason="one report twice").status_code == 303
+        page = client.get(f"/patterns?decided={one}").text
+        assert f"Your decision about {one} is kept." in page
+        assert "Pry bars, &lt;West&gt;" in page
+        assert "same &lt;tool&gt;" in page
+        assert f'id="card-{three}"' not in page
+        assert "1 dismissed" in page
+        kept = {card["card"]: card for card in _listed(desk, "--dismissed")["cards"]}
+        assert [kept[card]["status"] for card in (one, two, three)] == ["accepted", "candidate", "dismissed"]
+        assert kept[two]["title"] == "Pry bars, <West>"
+        last = read_decisions(Layout(settings.root, "plantingen").card_decisions)
+        assert [decision.by for decision in last] == ["A. Analyst (this machine)", "this machine", "this machine"]
+        # This morning shows an accepted card first, with the day on which its window ends.
+        assert "accepted)" in client.get("/").text.split('<li class="card">')[1]
+        assert send(decision="accept", card=three).status_code == 303
+        assert send(decision="merge", card=[one, three], title="Both of them").status_code == 303
+        assert "Both of them" in {card["title"] for card in _listed(desk)["cards"]}
+
+
+def test_the_page_prints_bulletins_within_their_policy(desk: Path) -> None:
+    card = _listed(desk)["cards"][0]["card"]
+    with served(create_app(load_settings(desk))) as client:
+        got = client.get(f"/patterns/cards/{card}")
+        assert got.status_code == 200
+        assert card in got.text
+        assert " style=" not in got.text
+        assert "script-src" not in got.headers["content-security-policy"]
+        paper = client.get(f"/patterns/cards/{card}/bulletin.pdf")
+        assert paper.content.startswith(b"%PDF")
+        assert card in paper.headers["content-disposition"]
+        for wrong in ("P-nowhere", "..%2F..%2Fcards.json", "x" * 300):
+            assert client.get(f"/patterns/cards/{wrong}").status_code == 404
 
 
 def test_mistakes_are_told_clearly(desk: Path) -> None:

@@ -18,6 +18,7 @@ _ALIVE_DAYS = 7
 """A cluster found by the scan is looked for anew within so many days."""
 
 _LEVEL = 0.05
+_LATELY_DAYS = 28
 
 
 def news(results: Results, *, most: int) -> dict[str, Any]:
@@ -62,7 +63,10 @@ def _cards(results: Results) -> _Found:
 
 
 def _is_open(card: PatternCard) -> bool:
-    return card.window is None or card.window.end > card.as_of
+    if card.window is not None:
+        return bool(card.window.end > card.as_of)
+    # Without a window, as of a pattern that seems over, only what happened lately is news.
+    return bool(card.evidence["occurred_from"].max() > card.as_of - pd.DateOffset(days=_LATELY_DAYS))
 
 
 def _card(card: PatternCard) -> dict[str, Any]:
@@ -70,7 +74,7 @@ def _card(card: PatternCard) -> dict[str, Any]:
         "kind": f"{card.iaca_type} ({card.status})",
         "title": card.title,
         "sentence": card.sentence(),
-        "expires": card.window.end if card.window is not None else card.as_of + pd.DateOffset(days=28),
+        "expires": card.window.end if card.window is not None else card.as_of + pd.DateOffset(days=_LATELY_DAYS),
         "p_value": card.distinctiveness.p_value,
         "size": len(card.members),
         "accepted": card.status == "accepted",
