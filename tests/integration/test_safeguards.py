@@ -108,8 +108,9 @@ def test_every_figure_of_the_category_says_so_below(city: City_) -> None:
 
 def test_the_page_and_its_addresses_warn(city: City_) -> None:
     settings, _, _ = city
-    assert answers(settings, "/?category=drugs").text.count(SAYS) >= 3, "beside the headline, the scores and the plan"
-    assert answers(settings, "/?category=theft").text.count(SAYS) == 1, "the plan is one for both"
+    assert SAYS in answers(settings, "/").text
+    assert answers(settings, "/forecast?category=drugs").text.count(SAYS) >= 3, "beside headline, scores and plan"
+    assert answers(settings, "/forecast?category=theft").text.count(SAYS) == 1, "the plan is one for both"
     assert answers(settings, "/api/forecast/drugs").json()["facts"]["warning"].startswith(SAYS)
     assert answers(settings, "/api/scoreboard?category=drugs").json()["warning"].startswith(SAYS)
     assert answers(settings, "/api/scoreboard?category=theft").json()["warning"] is None

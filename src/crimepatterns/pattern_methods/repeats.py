@@ -55,7 +55,9 @@ def chains(work: PatternWork, chosen: Incidents, facts: Mapping[str, Any], folde
     alerts = near_repeat_alerts(
         chosen, end=work.window.end, distance_m=wanted.near_repeat_m, days=wanted.near_repeat_days
     )
-    told = {"method": "near_repeat", "parameters": dict(found.parameters), "kind": "near-repeat alerts"}
+    count = f"{len(alerts)} group{'' if len(alerts) == 1 else 's'} of linked incidents"
+    sentence = f"{count} in the last {wanted.near_repeat_days} days within {wanted.near_repeat_m:g} m of one another."
+    told = {**own, "kind": "near-repeat alerts", "sentence": sentence}
     write_layer(folder / "near_repeat_alerts.parquet", alerts, {**facts, **told})
     return {"chains": len(found.chains), "alerts": len(alerts), "sentence": found.sentence()}
 
