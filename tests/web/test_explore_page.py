@@ -137,11 +137,11 @@ def test_a_shape_is_pasted_drawn_and_removed(opened: Opener, server: str, truth:
     for across, down in ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6)):
         page.mouse.click(frame["x"] + frame["width"] * across, frame["y"] + frame["height"] * down)
     page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("polygon="))
     assert 0 < shown(page) < len(truth)
-    assert "polygon=" in page.url
     page.get_by_role("button", name="Around the middle").click()
+    expect(page).to_have_url(re.compile("near="))
     assert 0 < shown(page) < len(truth)
-    assert "near=" in page.url
 
 
 def test_search_and_layers(opened: Opener, truth: pd.DataFrame) -> None:

@@ -75,12 +75,12 @@ def write(snapshots: Snapshots, text: str) -> None:
 
 def test_readers_in_other_processes_see_whole_versions_only(tmp_path: Path) -> None:
     folder = tmp_path / "city"
-    assert start(WRITER, folder, 1).communicate(timeout=60)[1] == ""
+    assert start(WRITER, folder, 1).communicate(timeout=300)[1] == ""
     readers = [start(READER, folder, 250) for _ in range(2)]
     writer = start(WRITER, folder, 250)
-    assert writer.communicate(timeout=60)[1] == ""
+    assert writer.communicate(timeout=300)[1] == ""
     for reader in readers:
-        out, error = reader.communicate(timeout=60)
+        out, error = reader.communicate(timeout=300)
         assert reader.returncode == 0, error
         assert int(out) > 3
 

@@ -83,6 +83,7 @@ class Explore {
     const query = filtersOf(this.question);
     this.clock.show(this.question);
     this.draw?.show(this.question);
+    this.showWeekdays();
     try {
       const counts = await ask<Counts>(`counts${query ? `?${query}` : ""}`, turn.signal);
       if (turn.signal.aborted) return;
@@ -123,6 +124,10 @@ class Explore {
   private showCharts(counts: Counts): void {
     drawTimes(counts);
     drawRhythm(counts, this.question.hours, (hours) => void this.change({ hours }));
+  }
+
+  /** Set when the question changes, not when its answer comes: days may have been pressed in between. */
+  private showWeekdays(): void {
     for (const button of part("weekdays").querySelectorAll("button")) {
       const day = Number(button.dataset.day);
       button.setAttribute("aria-pressed", String(this.question.hours.some((hour) => Math.floor(hour / 24) === day)));
