@@ -20,7 +20,7 @@ from crimepatterns.evaluation.calibration import calibration_slope, calibration_
 from crimepatterns.evaluation.calibration_gate import gate_of
 from crimepatterns.evaluation.union_coverage import coverage_table, rolling_intervals
 from crimepatterns.evaluation.unions import standard_unions
-from crimepatterns.forecasts.registry import BASELINES, OPTIONS, make_forecaster
+from crimepatterns.forecasts.registry import BASELINES, make_forecaster, options_in
 from crimepatterns.visuals.static import coverage_chart
 from forecasters import open_city
 
@@ -35,7 +35,7 @@ def replayed(
     path = keep / f"{city.settings.city}-{category}-{model}.npz"
     if not path.exists():
         forecast = city.settings.forecast
-        options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
+        options = options_in(forecast)
         found = backtest(
             city.archive, folds, {model: make_forecaster(model, **options)}, category=category,
             refit_every=forecast.refit_every, seed=forecast.seed, refit_always=BASELINES,

@@ -17,7 +17,7 @@ from scipy import stats
 from crimepatterns.city import City
 from crimepatterns.evaluation.backtest import backtest
 from crimepatterns.evaluation.selection import Budget, select_cells
-from crimepatterns.forecasts.registry import BASELINES, OPTIONS, make_forecaster
+from crimepatterns.forecasts.registry import BASELINES, make_forecaster, options_in
 from crimepatterns.forecasts.triggering import triggering
 from crimepatterns.sources.synthetic import SyntheticCity
 from crimepatterns.sources.synthetic_plan import CATEGORIES, CITY_CLASSES
@@ -30,7 +30,7 @@ FIRST_SEED = 40
 def catches(city: City, truth: SyntheticCity, models: list[str], category: str) -> dict[str, float]:
     """Share of the truth's catch by model, over the origins of the select span."""
     forecast, folds = city.settings.forecast, city.spans[0].select
-    options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
+    options = options_in(forecast)
     replayed = backtest(
         city.archive, folds, {model: make_forecaster(model, **options) for model in models}, category=category,
         refit_every=forecast.refit_every, seed=forecast.seed, refit_always=BASELINES,

@@ -23,7 +23,7 @@ from crimepatterns.evaluation.champion import primary_hits
 from crimepatterns.evaluation.comparison import compare
 from crimepatterns.evaluation.scoring_rules import poisson_deviance
 from crimepatterns.evaluation.selection import Budget
-from crimepatterns.forecasts.registry import BASELINES, OPTIONS, make_forecaster
+from crimepatterns.forecasts.registry import BASELINES, make_forecaster, options_in
 from crimepatterns.operations.pipeline import run_stage
 
 BUDGETS = (Budget(area_share=0.02), Budget(area_share=0.05))
@@ -48,7 +48,7 @@ def open_city(config: str | None, changes: list[str]) -> City:
 def measure(city: City, models: list[str]) -> dict[str, BacktestResult]:
     """Replay the select span by each model apart, for its CPU time."""
     forecast = city.settings.forecast
-    options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
+    options = options_in(forecast)
     folds = city.spans[0].select
     print(f"{city.settings.title}: {len(city.grid)} cells, {len(folds)} select origins from {folds[0].cutoff.date()}")
     results: dict[str, BacktestResult] = {}

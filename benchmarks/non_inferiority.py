@@ -29,7 +29,7 @@ from crimepatterns.evaluation.comparison import holm
 from crimepatterns.evaluation.hotspot_metrics import catch
 from crimepatterns.evaluation.non_inferiority import no_worse_than
 from crimepatterns.evaluation.selection import Budget
-from crimepatterns.forecasts.registry import BASELINES, OPTIONS, make_forecaster
+from crimepatterns.forecasts.registry import BASELINES, make_forecaster, options_in
 from crimepatterns.patterns.nowcast import completeness_at
 from crimepatterns.visuals.frame import framed
 from crimepatterns.visuals.palette import ACCENT, BLUE, MUTED, figure_style
@@ -78,7 +78,7 @@ def measure(city: City, setting: Setting, models: Sequence[str], cache: Path, ma
     Forecasts that ``benchmarks/forecasters.py --keep`` wrote to the folder `made` are taken from there.
     """
     forecast = city.settings.forecast
-    options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
+    options = options_in(forecast)
     folds = folds_of(city, setting.days)
     archive = Archive(city.incidents, city.grid, setting.days, city.covariates, completeness_at)
     print(f"{setting.label}: {len(city.grid)} cells, {len(folds)} origins, {folds[0].cutoff.date()} to "

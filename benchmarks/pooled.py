@@ -7,6 +7,7 @@ span that was not evaluated is not there to be read.
 
 import argparse
 import json
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,51 @@ from crimepatterns.forecasts.registry import BASELINES
 
 BUDGETS = tuple(Budget(area_share=share) for share in (0.01, 0.02, 0.05))
 FACTS = ("category", "cutoff", "cell_id", "observed")
+
+
+@dataclass
+class Pooled:
+    """Sums over categories, one entry per origin.
+
+    Parameters
+    ----------
+    lost : dict of str to ndarray
+        Deviance by model.
+    hits : dict of (str, Budget) to ndarray
+    best : dict of Budget to ndarray
+        Best possible catch.
+    """
+
+    lost: dict[str, np.ndarray] = field(default_factory=dict)
+    hits: dict[tuple[str, Budget], np.ndarray] = field(default_factory=dict)
+    best: dict[Budget, np.ndarray] = field(default_factory=dict)
+
+    def add(self, name: str, expected: np.ndarray, observed: np.ndarray, areas: np.ndarray) -> None:
+        """Add one category as forecast by one model; both have the shape (n_origins, n_cells)."""
+        self.lost[name] = self.lost.get(name, 0.0) + poisson_deviance(expected, observed).sum(axis=1)
+        for budget in BUDGETS:
+            found = [catch(mean, count, areas, budget) for mean, count in zip(expected, observed, strict=True)]
+            self.hits[name, budget] = self.hits.get((name, budget), 0.0) + np.array([one.hits for one in found])
+            if name == "champions":  # the best catch is the same for every model
+                self.best[budget] = self.best.get(budget, 0.0) + np.array([one.best for one in found])
+
+    def line(self, name: str, counts: list[str]) -> str:
+        """Tell one model beside the shrunk count, and beside the best of the plain counts."""
+        line = f"{name:<24}"
+        if np.isfinite(self.lost[name]).all():
+            count = self.lost["count_eb"]
+            found = compare(self.lost[name], count, count, higher_is_better=False)
+            saved = (-100 * found.difference, -100 * found.upper, -100 * found.lower)
+            line += "deviance saved {:+.2f} % ({:+.2f} to {:+.2f})".format(*saved)
+        for budget, best in self.best.items():
+            baseline = max(counts, key=lambda one, at=budget: self.hits[one, at].sum())
+            plain = self.hits[baseline, budget].sum() / best.sum()
+            found = compare(self.hits[name, budget], self.hits[baseline, budget], best, higher_is_better=True)
+            gain = [100 * value / plain for value in (found.difference, found.lower, found.upper)]
+            share = 100 * self.hits[name, budget].sum() / best.sum()
+            line += f" | {budget.label}: PEI {share:.1f} %, " + "{:+.2f} % ({:+.2f} to {:+.2f})".format(*gain)
+            line += f" of {baseline}"
+        return line
 
 
 def main() -> None:
@@ -38,38 +84,14 @@ def main() -> None:
     for category, model in chosen.items():
         rows = table["category"] == category
         table.loc[rows, "champions"] = table.loc[rows, model]
-
-    cells, areas = len(city.grid), city.grid.area_km2
-    lost: dict[str, np.ndarray] = {}
-    hits: dict[tuple[str, Budget], np.ndarray] = {}
-    best: dict[Budget, np.ndarray] = {}
+    pooled, cells = Pooled(), len(city.grid)
     for _, part in table.groupby("category", sort=False, observed=True):
         observed = part["observed"].to_numpy().reshape(-1, cells)
         for name in [*models, "champions"]:
-            expected = part[name].to_numpy(float).reshape(-1, cells)
-            lost[name] = lost.get(name, 0.0) + poisson_deviance(expected, observed).sum(axis=1)
-            for budget in BUDGETS:
-                found = [catch(mean, count, areas, budget) for mean, count in zip(expected, observed, strict=True)]
-                hits[name, budget] = hits.get((name, budget), 0.0) + np.array([one.hits for one in found])
-                if name == "champions":
-                    best[budget] = best.get(budget, 0.0) + np.array([one.best for one in found])
-
+            pooled.add(name, part[name].to_numpy(float).reshape(-1, cells), observed, city.grid.area_km2)
+    counts = [name for name in models if name in BASELINES]
     for name in [*models, "champions"]:
-        line = f"{name:<24}"
-        if np.isfinite(lost[name]).all():
-            found = compare(lost[name], lost["count_eb"], lost["count_eb"], higher_is_better=False)
-            saved = (-100 * found.difference, -100 * found.upper, -100 * found.lower)
-            line += "deviance saved {:+.2f} % ({:+.2f} to {:+.2f})".format(*saved)
-        for budget in BUDGETS:
-            counts = [one for one in models if one in BASELINES]
-            baseline = max(counts, key=lambda one, at=budget: hits[one, at].sum())
-            plain = hits[baseline, budget].sum() / best[budget].sum()
-            found = compare(hits[name, budget], hits[baseline, budget], best[budget], higher_is_better=True)
-            gain = [100 * value / plain for value in (found.difference, found.lower, found.upper)]
-            share = 100 * hits[name, budget].sum() / best[budget].sum()
-            line += f" | {budget.label}: PEI {share:.1f} %, " + "{:+.2f} % ({:+.2f} to {:+.2f})".format(*gain)
-            line += f" of {baseline}"
-        print(line)
+        print(pooled.line(name, counts))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from crimepatterns.evaluation.backtest import backtests
 from crimepatterns.evaluation.shift_scores import compare_contenders
 from crimepatterns.forecast_outputs.shift_trial import EVEN, RHYTHM, shift_sentences, try_shifts
 from crimepatterns.forecast_outputs.shifts import hour_profile
-from crimepatterns.forecasts.registry import BASELINES, OPTIONS, make_forecaster
+from crimepatterns.forecasts.registry import BASELINES, make_forecaster, options_in
 from crimepatterns.operations.pipeline import run_stage
 from crimepatterns.sources.synthetic import SyntheticCity
 from crimepatterns.visuals.static_rhythm import rhythm_before_and_after
@@ -56,7 +56,7 @@ def open_city(config: str | None, changes: list[str]) -> City:
 def measure(city: City, model: str) -> pd.DataFrame:
     """Score every contender at every select origin."""
     forecast = city.settings.forecast
-    options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
+    options = options_in(forecast)
     results = backtests(
         city.archive, city.spans[0].select, {model: make_forecaster(model, **options)}, categories=city.targets,
         refit_every=forecast.refit_every, seed=forecast.seed, refit_always=BASELINES,

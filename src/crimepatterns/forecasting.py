@@ -23,7 +23,7 @@ from crimepatterns.forecast_outputs.summary import summary_of
 from crimepatterns.forecast_run.manifest import ForecastManifest, digests_of, keep_manifest
 from crimepatterns.forecast_run.retiring import keep_for_judging
 from crimepatterns.forecast_run.work import ForecastWork
-from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
+from crimepatterns.forecasts.registry import LEARNERS, make_forecaster, options_in
 from crimepatterns.forecasts.stored_learner import restore_learner
 from crimepatterns.store.atomic import replacing_folder
 from crimepatterns.store.explanations import cells_explained
@@ -189,7 +189,7 @@ def _forecast_one(work: ForecastWork, category: str, model: str) -> tuple[Foreca
         facts["model_version"] = f"settings of {stored.version}, fitted anew on what was known at the cutoff"
     elif model in LEARNERS:
         facts["model_version"] = "not stored: fitted for this forecast"
-    options = {key: getattr(settings.forecast, key) for key in OPTIONS if hasattr(settings.forecast, key)}
+    options = options_in(settings.forecast)
     maker = make_forecaster(model, settings=chosen, **options)
     rng = np.random.default_rng([settings.forecast.seed, zlib.crc32(f"{category}/{model}/forecast".encode())])
     return _told(maker.fit(history, rng=rng), history, work.periods, facts)

@@ -23,7 +23,7 @@ from crimepatterns.evaluation.interval_scores import coverage_by_model
 from crimepatterns.evaluation.scoreboard import assemble_scorecard, best_baselines, curves
 from crimepatterns.evaluation.selection import Budget
 from crimepatterns.forecast_outputs.shift_trial import shift_sentences, try_shifts
-from crimepatterns.forecasts.registry import BASELINES, CLASSIFIERS, OPTIONS, make_forecaster
+from crimepatterns.forecasts.registry import BASELINES, CLASSIFIERS, make_forecaster, options_in
 from crimepatterns.interval_history import audit_columns, past_intervals
 from crimepatterns.patterns.premise_split import whole_category
 from crimepatterns.reports.scoreboard import scoreboard_html, scoreboard_text, verdict_sentences
@@ -172,7 +172,7 @@ def _budgets(settings: Settings) -> tuple[Budget, ...]:
 
 def _forecasters(city: City) -> dict[str, Forecaster]:
     forecast = city.settings.forecast
-    options = {name: getattr(forecast, name) for name in OPTIONS if hasattr(forecast, name)}
+    options = options_in(forecast)
     if forecast.tuning.method == "optuna":
         # Found inside the fit span, before any origin here.
         options["tuned"] = read_tuned(city.layout.tuning, fit_end=city.spans[0].fit_end.isoformat())

@@ -23,7 +23,7 @@ from crimepatterns.forecasts.learned_forecaster import FittedLearner, LearnedFor
 from crimepatterns.forecasts.optuna_search import OptunaSearch, Range
 from crimepatterns.forecasts.partial_dependence import partial_dependence
 from crimepatterns.forecasts.probability_scores import probability_scores
-from crimepatterns.forecasts.registry import LEARNERS, OPTIONS, make_forecaster
+from crimepatterns.forecasts.registry import LEARNERS, make_forecaster, options_in
 from crimepatterns.forecasts.stored_learner import learner_config
 from crimepatterns.reports.model_card import model_card
 from crimepatterns.store.digests import incidents_digest
@@ -137,7 +137,7 @@ class _Work:
 
     def forecaster(self, name: str, chosen: Mapping[str, Any] | None = None) -> LearnedForecaster:
         forecast = self.city.settings.forecast
-        options = {key: getattr(forecast, key) for key in OPTIONS if hasattr(forecast, key)}
+        options = options_in(forecast)
         made = make_forecaster(name, executor=self.executor, search=self.search, settings=chosen, **options)
         return cast("LearnedForecaster", made)
 

@@ -4,6 +4,7 @@ These are facts about a map and areas, never about persons.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,13 @@ from crimepatterns.domain.grid import Grid
 from crimepatterns.errors import DomainError
 from crimepatterns.evaluation.selection import Budget, select_cells
 
-__all__ = ["EQUITY_COLUMNS", "amplification_of_cover", "exposure_amplification", "neighbourhood_table"]
+__all__ = [
+    "EQUITY_COLUMNS",
+    "amplification_of_cover",
+    "exposure_amplification",
+    "neighbourhood_table",
+    "reports_by_neighbourhood",
+]
 
 EQUITY_COLUMNS: tuple[str, ...] = (
     "neighbourhood",
@@ -57,22 +64,20 @@ def neighbourhood_table(
         and ``ratio`` (expected / observed; above 1 is over-forecast) in incidents over all origins; ``hits``, those in
         flagged cells; ``recall`` = hits / observed, low where a neighbourhood is under-served.
     """
-    areas, names = grid.area_km2, pd.Series(grid.neighbourhood.astype(str))
+    areas = grid.area_km2
     flagged, hits = np.zeros(len(grid)), np.zeros(len(grid))
     for mean, count in zip(expected, observed, strict=True):
         chosen = select_cells(mean, areas, budget)
         flagged += chosen * areas / len(expected)
         hits += chosen * count
-    cells = pd.DataFrame(
-        {
-            "area": areas,
-            "flagged": flagged,
-            "expected": np.sum(expected, axis=0),
-            "observed": np.sum(observed, axis=0).astype(float),
-            "hits": hits,
-        }
+    places = _by_neighbourhood(
+        grid,
+        flagged=flagged,
+        expected=np.sum(expected, axis=0),
+        observed=np.sum(observed, axis=0).astype(float),
+        hits=hits,
     )
-    table = cells.groupby(names.to_numpy(), sort=True).sum().rename_axis("neighbourhood").reset_index()
+    table = places.rename_axis("neighbourhood").reset_index()
     table["area_share"] = table["area"] / table["area"].sum()
     table["exposure"] = table["flagged"] / table["flagged"].sum()
     table["flagged_share"] = table["flagged"] / table["area"]
@@ -81,6 +86,12 @@ def neighbourhood_table(
     table["ratio"] = table["expected"] / observed_or_nan
     table["recall"] = table["hits"] / observed_or_nan
     return table[list(EQUITY_COLUMNS)]
+
+
+def reports_by_neighbourhood(grid: Grid, reported: NDArray[np.int64]) -> pd.DataFrame:
+    """Return ``area`` (km2), ``reported`` and ``per_km2`` of the named neighbourhoods, indexed by name."""
+    places = _by_neighbourhood(grid, reported=reported).drop(index="", errors="ignore")
+    return places.assign(per_km2=places["reported"] / places["area"])
 
 
 def exposure_amplification(
@@ -181,7 +192,7 @@ def _ratio(part: float, whole: float) -> float:
     return float("inf") if part > 0 else float("nan")
 
 
-def _by_neighbourhood(grid: Grid, **columns: NDArray[np.float64]) -> pd.DataFrame:
+def _by_neighbourhood(grid: Grid, **columns: NDArray[Any]) -> pd.DataFrame:
     cells = pd.DataFrame({"area": grid.area_km2, **columns})
     return cells.groupby(grid.neighbourhood.astype(str)).sum()
 

@@ -13,7 +13,7 @@ from scipy import stats
 from crimepatterns.domain.grid import Grid
 from crimepatterns.evaluation.backtest import BacktestResult
 from crimepatterns.evaluation.champion import primary_hits
-from crimepatterns.evaluation.equity import amplification_of_cover
+from crimepatterns.evaluation.equity import amplification_of_cover, reports_by_neighbourhood
 from crimepatterns.evaluation.promotion import Gate, GateState
 from crimepatterns.evaluation.selection import Budget, select_cells
 
@@ -45,13 +45,10 @@ def most_reported_third(grid: Grid, reported: NDArray[np.int64]) -> ExposedGroup
 
     It stands in where no audit table says who lives where. None with fewer than three neighbourhoods, or no reports.
     """
-    names = pd.Series(grid.neighbourhood.astype(str))
-    table = pd.DataFrame({"area": grid.area_km2, "reported": reported}).groupby(names.to_numpy()).sum()
-    table = table.loc[table.index != ""]
+    table = reports_by_neighbourhood(grid, reported)
     if len(table) < 3 or not table["reported"].sum():
         return None
-    rate = table["reported"] / table["area"]
-    most = rate.rank(method="first", ascending=False) <= len(rate) / 3
+    most = table["per_km2"].rank(method="first", ascending=False) <= len(table) / 3
     residents = pd.DataFrame(
         {
             "neighbourhood": table.index,

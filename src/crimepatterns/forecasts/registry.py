@@ -20,7 +20,16 @@ from crimepatterns.forecasts.shrunk_count import ShrunkCount
 from crimepatterns.forecasts.shrunk_scales import ShrunkScales
 from crimepatterns.forecasts.stack import Stack
 
-__all__ = ["BASELINES", "CLASSIFIERS", "FORECASTERS", "LEARNERS", "OPTIONS", "STACK_MEMBERS", "make_forecaster"]
+__all__ = [
+    "BASELINES",
+    "CLASSIFIERS",
+    "FORECASTERS",
+    "LEARNERS",
+    "OPTIONS",
+    "STACK_MEMBERS",
+    "make_forecaster",
+    "options_in",
+]
 
 STACK_MEMBERS: tuple[str, ...] = (
     "count_eb",
@@ -86,6 +95,11 @@ BASELINES: frozenset[str] = frozenset({"count", "recent_count", "count_eb", "kde
 
 OPTIONS: frozenset[str] = frozenset(option for _, options in _MAKERS.values() for option in options)
 """Every option some forecaster takes: settings under ``forecast``, and what stages add."""
+
+
+def options_in(settings: object) -> dict[str, Any]:
+    """Return those `OPTIONS` that are attributes of `settings`, such as the section ``forecast``."""
+    return {name: getattr(settings, name) for name in OPTIONS if hasattr(settings, name)}
 
 
 def make_forecaster(name: str, **options: Any) -> Forecaster:

@@ -22,6 +22,7 @@ from crimepatterns.domain.periods import Periods
 from crimepatterns.domain.protocols import Forecaster
 from crimepatterns.errors import ConfigError, ForecastError
 from crimepatterns.evaluation.backtest import BacktestResult, backtest
+from crimepatterns.evaluation.equity import reports_by_neighbourhood
 from crimepatterns.evaluation.exposure import ExposedGroup, exposure_gates, most_reported_third
 from crimepatterns.evaluation.promotion import (
     Gate,
@@ -32,7 +33,7 @@ from crimepatterns.evaluation.promotion import (
     verdict_of,
 )
 from crimepatterns.evaluation.selection import Budget
-from crimepatterns.forecasts.registry import BASELINES, OPTIONS, make_forecaster
+from crimepatterns.forecasts.registry import BASELINES, OPTIONS, make_forecaster, options_in
 from crimepatterns.forecasts.stored_learner import restore_learner
 from crimepatterns.store.models import StoredModel
 from crimepatterns.version import __version__
@@ -95,7 +96,7 @@ class GateWork:
 
     def _maker(self, name: str, training: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> Forecaster:
         forecast = self.city.settings.forecast
-        options = {key: getattr(forecast, key) for key in OPTIONS if hasattr(forecast, key)}
+        options = options_in(forecast)
         own = {key: value for key, value in training.items() if key in OPTIONS}
         return make_forecaster(name, **{**options, **own}, settings=chosen)
 
@@ -113,10 +114,8 @@ class GateWork:
     @cached_property
     def groups(self) -> dict[str, dict[str, str]]:
         """Ways of grouping neighbourhoods: by reports per km2, and by each column of the audit tables."""
-        grid, count = self.city.grid, self.city.settings.gates.area_groups
-        table = pd.DataFrame({"area": grid.area_km2, "reported": self.reported})
-        places = table.groupby(grid.neighbourhood.astype(str)).sum().drop(index="", errors="ignore")
-        rate = (places["reported"] / places["area"]).astype(float)
+        count = self.city.settings.gates.area_groups
+        rate = reports_by_neighbourhood(self.city.grid, self.reported)["per_km2"]
         by_reports = {str(name): float(value) for name, value in rate.items()}
         ways = {"reports": by_reports, **self.audit}
         return {by: _ranked(values, count) for by, values in ways.items() if len(values) >= count}

@@ -1,16 +1,17 @@
 """Everything the page says about one category, gathered for its template."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 import pandas as pd
 
-from crimepatterns.errors import CrimePatternsError, MissingInputError
+from crimepatterns.errors import MissingInputError
 from crimepatterns.operations.stages import STAGES
 from crimepatterns.reports.honesty import check_title, honesty_headline
 from crimepatterns.serving.map_layers import forecast_payload, layer_payload, plan_payload
 from crimepatterns.serving.names import count_text, model_label, with_model_labels
+from crimepatterns.serving.parts import Parts
 from crimepatterns.serving.results import Category, Results
 from crimepatterns.serving.scores import scoreboard
 from crimepatterns.store.atomic import read_json
@@ -62,23 +63,14 @@ def briefing(results: Results, category: Category | None, *, with_plan: bool = T
     with_plan : bool
         Whether the reader may see where patrols will be.
     """
-    absent: dict[str, str] = {}
-
-    def part(name: str, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except MissingInputError as error:
-            absent[name] = _advice(name, error)
-        except CrimePatternsError as error:
-            absent[name] = f"This part cannot be shown: {' '.join(str(error).split())}"
-        return None
+    part = Parts(_advice)
 
     def layer(name: str) -> Any:
         return None if category is None else orjson.loads(layer_payload(results, category, name).body)
 
     facts = status(results)
     if not with_plan:
-        absent["plan"] = "The patrol plan is shown to planners."
+        part.absent["plan"] = "The patrol plan is shown to planners."
     return {
         "status": {**facts, "plan": facts["plan"] and with_plan},
         "category": category,
@@ -90,7 +82,7 @@ def briefing(results: Results, category: Category | None, *, with_plan: bool = T
         "plan": part("plan", lambda: _plan(results)) if with_plan else None,
         "cleaning": results.cleaning_report() or None,
         "honesty": _honesty(results),
-        "absent": absent,
+        "absent": part.absent,
         "day": lambda text: _day_text(pd.Timestamp(text)),
     }
 

@@ -38,7 +38,7 @@ def explanations(results: Results, category: Category, cell: str | None = None, 
     """
     champion = results.forecast_path(category)
     others = sorted((results.layout.forecasts / category.slug).glob("*.parquet"))
-    names = frozenset(str(name) for name in results.area().neighbourhoods["name"])
+    names = results.place_names()
     for path in (champion, *others):
         layer, facts = layer_of(results, path)
         try:

@@ -172,7 +172,7 @@ def _gi_star(results: Results, path: Path) -> dict[str, Any]:
 
 def _clusters(results: Results, path: Path) -> dict[str, Any]:
     layer, facts = read_layer(path)
-    names = frozenset(str(name) for name in results.area().neighbourhoods["name"])
+    names = results.place_names()
     rows = _rows(layer)
     for row in rows:
         row["sentence"] = with_place_names(str(row["sentence"]), names)
@@ -233,7 +233,7 @@ LAYERS: Mapping[str, tuple[str, Callable[[Results, Path], dict[str, Any]]]] = {
 
 
 def _told(results: Results, facts: Mapping[str, Any]) -> dict[str, Any]:
-    names = frozenset(str(name) for name in results.area().neighbourhoods["name"])
+    names = results.place_names()
     sentence = facts.get("sentence")
     return {
         **facts,

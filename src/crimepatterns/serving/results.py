@@ -102,6 +102,10 @@ class Results:
             raise MissingInputError("No results yet: run `crimepatterns run`.")
         return next(iter(known.values()))
 
+    def place_names(self) -> frozenset[str]:
+        """Return the names of the neighbourhoods as the file writes them."""
+        return frozenset(str(name) for name in self.area().neighbourhoods["name"])
+
     # -- files ----------------------------------------------------------------------------------------------------
 
     def layer_path(self, category: Category, layer: str) -> Path:

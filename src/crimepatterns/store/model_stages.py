@@ -177,10 +177,7 @@ def promote(home: Path, version: str, *, reason: str) -> ModelStages:
     """
     stages = read_stages(home)
     _must_be_there(home, version)
-    if version == stages.champion:
-        return stages
-    candidate = None if version == stages.candidate else stages.candidate
-    return _append(home, "promote", (candidate, version, stages.champion), reason)
+    return stages if version == stages.champion else _promoted(home, stages, version, reason)
 
 
 def log_gates(home: Path, version: str, *, record: str, served: bool, reason: str) -> ModelStages:
@@ -205,8 +202,12 @@ def log_gates(home: Path, version: str, *, record: str, served: bool, reason: st
     if not served or version == stages.champion:
         staged = (stages.candidate, stages.champion, stages.previous)
         return _append(home, "gates", staged, reason, gates=record)
+    return _promoted(home, stages, version, reason, gates=record)
+
+
+def _promoted(home: Path, stages: ModelStages, version: str, reason: str, *, gates: str = "") -> ModelStages:
     candidate = None if version == stages.candidate else stages.candidate
-    return _append(home, "promote", (candidate, version, stages.champion), reason, gates=record)
+    return _append(home, "promote", (candidate, version, stages.champion), reason, gates=gates)
 
 
 def roll_back(home: Path, *, reason: str) -> ModelStages:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from crimepatterns.errors import CrimePatternsError, MissingInputError
+from crimepatterns.errors import MissingInputError
 from crimepatterns.serving.briefing import status
 from crimepatterns.serving.names import with_place_names
 from crimepatterns.serving.pages.charts_svg import trend_line
 from crimepatterns.serving.pages.counts import usual_rows
 from crimepatterns.serving.pages.weekly import WHOLE, WeeklyCounts, weekly_counts
+from crimepatterns.serving.parts import Parts
 from crimepatterns.serving.results import Category, Results
 
 __all__ = ["compare_page", "courses"]
@@ -25,29 +26,27 @@ def compare_page(results: Results, category: Category | None) -> dict[str, Any]:
     category : Category or None
         None where nothing is stored.
     """
-    absent: dict[str, str] = {}
-    table: dict[str, Any] | None = None
-    trends: list[dict[str, Any]] | None = None
-    if category is not None:
-        try:
-            table = _table(results, category)
-        except MissingInputError as error:
-            absent["table"] = str(error)
-        except CrimePatternsError as error:
-            absent["table"] = f"This part cannot be shown: {' '.join(str(error).split())}"
-        try:
-            counted = weekly_counts(results)
-            trends = courses(counted, category.name) if counted.days_known else None
-            absent["trends"] = "" if trends else "Times are known to the month only: weeks cannot be drawn."
-        except MissingInputError as error:
-            absent["trends"] = str(error)
-    return {"status": status(results), "category": category, "table": table, "trends": trends, "absent": absent}
+    part = Parts()
+    return {
+        "status": status(results),
+        "category": category,
+        "table": None if category is None else part("table", lambda: _table(results, category)),
+        "trends": None if category is None else part("trends", lambda: _trends(results, category)),
+        "absent": part.absent,
+    }
+
+
+def _trends(results: Results, category: Category) -> list[dict[str, Any]]:
+    counted = weekly_counts(results)
+    if not counted.days_known:
+        raise MissingInputError("Times are known to the month only: weeks cannot be drawn.")
+    return courses(counted, category.name)
 
 
 def _table(results: Results, category: Category) -> dict[str, Any]:
     rows, facts = usual_rows(results, category)
     periods = [name for name in PERIODS if any(row["period"] == name for row in rows)]
-    names = frozenset(str(name) for name in results.area().neighbourhoods["name"])
+    names = results.place_names()
     areas: dict[str, dict[str, Any]] = {}
     for row in rows:
         areas.setdefault(row["area"], {})[row["period"]] = row
@@ -86,12 +85,10 @@ def courses(counted: WeeklyCounts, category: str) -> list[dict[str, Any]]:
         None where the record is shorter), ``per_km2`` (of the year) and ``incomplete`` (the last week is not whole).
     """
     told: list[dict[str, Any]] = []
-    whole_weeks = counted.complete.nonzero()[0]
     for area in [WHOLE, *counted.areas]:
         series = counted.series(area, category)
         last = series.iloc[-_WEEKS:]
-        year = int(series.iloc[whole_weeks[-52:]].sum())
-        before = int(series.iloc[whole_weeks[-104:-52]].sum()) if len(whole_weeks) >= 104 else None
+        year, before = counted.years(area, category)
         name = area or "The whole city"
         told.append(
             {

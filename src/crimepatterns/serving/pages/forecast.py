@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crimepatterns.errors import CrimePatternsError, MissingInputError
+from crimepatterns.errors import MissingInputError
 from crimepatterns.serving.explaining import explanations
 from crimepatterns.serving.legend import round_breaks
 from crimepatterns.serving.names import count_text, model_label, place_name
@@ -14,6 +14,7 @@ from crimepatterns.serving.pages.drawing import Sketch, classed
 from crimepatterns.serving.pages.outcomes import calendar
 from crimepatterns.serving.pages.shifts import ShiftTable, chance_of_none, shift_table
 from crimepatterns.serving.pages.stored import layer_of, named, records
+from crimepatterns.serving.parts import Parts
 from crimepatterns.serving.results import Category, Results
 
 __all__ = ["forecast_extras"]
@@ -33,19 +34,9 @@ def forecast_extras(results: Results, category: Category | None, shift: int | No
     shift : int or None
         Number of a shift of the horizon; None for the one that expects most.
     """
-    absent: dict[str, str] = {}
-
-    def part(name: str, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except MissingInputError as error:
-            absent[name] = str(error)
-        except CrimePatternsError as error:
-            absent[name] = f"This part cannot be shown: {' '.join(str(error).split())}"
-        return None
-
+    part = Parts()
     if category is None or not category.forecast:
-        return {"sure": None, "extra_absent": absent}
+        return {"sure": None, "extra_absent": part.absent}
     return {
         "sure": part("sure", lambda: _kept(results, category, _how_sure)),
         "shifts": part("shifts", lambda: _shift(results, category, shift)),
@@ -53,7 +44,7 @@ def forecast_extras(results: Results, category: Category | None, shift: int | No
         "why": part("why", lambda: explanations(results, category)),
         "harm": part("harm", lambda: _harm(results)),
         "calendar": part("calendar", lambda: calendar(results, category.name)),
-        "extra_absent": absent,
+        "extra_absent": part.absent,
     }
 
 

@@ -1,13 +1,12 @@
 """The page that a shift begins with: This morning."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from crimepatterns.errors import CrimePatternsError, MissingInputError
+from crimepatterns.errors import MissingInputError
 from crimepatterns.serving.briefing import status
 from crimepatterns.serving.monitoring import monitoring_report
 from crimepatterns.serving.names import model_label
@@ -17,6 +16,7 @@ from crimepatterns.serving.pages.news import news
 from crimepatterns.serving.pages.outcomes import last_check
 from crimepatterns.serving.pages.places import planned_places
 from crimepatterns.serving.pages.stored import layer_of
+from crimepatterns.serving.parts import Parts
 from crimepatterns.serving.results import Results
 from crimepatterns.store.atomic import read_json
 
@@ -41,20 +41,10 @@ def morning(results: Results, *, with_plan: bool) -> dict[str, Any]:
     with_plan : bool
         Whether the reader may see where patrols will be.
     """
-    absent: dict[str, str] = {}
-
-    def part(name: str, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except MissingInputError as error:
-            absent[name] = str(error)
-        except CrimePatternsError as error:
-            absent[name] = f"This part cannot be shown: {' '.join(str(error).split())}"
-        return None
-
+    part = Parts()
     wanted = results.settings.briefing
     if not with_plan:
-        absent["plan"] = "The patrol plan is shown to planners."
+        part.absent["plan"] = "The patrol plan is shown to planners."
     plan = part("plan", lambda: planned_places(results, most=wanted.places)) if with_plan else None
     return {
         "status": status(results),
@@ -66,7 +56,7 @@ def morning(results: Results, *, with_plan: bool) -> dict[str, Any]:
         "check": last_check(results),
         "run": run_facts(results),
         "limits": LIMITS,
-        "absent": absent,
+        "absent": part.absent,
     }
 
 

@@ -29,11 +29,10 @@ def neighbourhood_list(results: Results) -> dict[str, Any]:
         counted = weekly_counts(results)
     except MissingInputError:
         return {"status": status(results), "areas": None}
-    year, before = _years(counted)
-    areas = [
-        {"name": name, "year": year[name], "before": before.get(name), "km2": counted.km2[name]}
-        for name in counted.areas
-    ]
+    areas = []
+    for name in counted.areas:
+        year, before = counted.years(name, ALL)
+        areas.append({"name": name, "year": year, "before": before, "km2": counted.km2[name]})
     return {"status": status(results), "areas": sorted(areas, key=lambda one: -one["year"])}
 
 
@@ -55,8 +54,8 @@ def neighbourhood_page(results: Results, name: str) -> dict[str, Any]:
     series = counted.series(name, ALL)
     last = series.iloc[-_WEEKS:]
     months = counted.months[name] if name in counted.months else pd.Series(np.nan, index=range(1, 13))
-    year, before = _years(counted)
-    facts = {"year": year[name], "before": before.get(name), "share": year[name] / max(year[WHOLE], 1)}
+    year, before = counted.years(name, ALL)
+    facts = {"year": year, "before": before, "share": year / max(counted.years(WHOLE, ALL)[0], 1)}
     return {
         "status": status(results),
         "name": name,
@@ -77,13 +76,12 @@ def neighbourhood_page(results: Results, name: str) -> dict[str, Any]:
 
 
 def _row(results: Results, counted: WeeklyCounts, category: Category, name: str) -> dict[str, Any]:
-    whole = counted.complete.nonzero()[0]
-    series = counted.series(name, category.name)
+    year, before = counted.years(name, category.name)
     told: dict[str, Any] = {
         "category": category.label,
         "slug": category.slug,
-        "year": int(series.iloc[whole[-52:]].sum()),
-        "before": int(series.iloc[whole[-104:-52]].sum()) if len(whole) >= 104 else None,
+        "year": year,
+        "before": before,
         "expected": None,
         "usual": None,
     }
@@ -99,17 +97,6 @@ def _row(results: Results, counted: WeeklyCounts, category: Category, name: str)
         return told
     month = [row for row in usual if row["area"] == name and row["period"] == "28 days" and row["verdict"]]
     return {**told, "usual": month[0] if month else None}
-
-
-def _years(counted: WeeklyCounts) -> tuple[dict[str, int], dict[str, int]]:
-    """Return reported incidents of the last 52 whole weeks by area, and of the 52 before where the record has them."""
-    whole = counted.complete.nonzero()[0]
-    last, earlier = whole[-52:], whole[-104:-52]
-    areas = [WHOLE, *counted.areas]
-    year = {area: int(counted.series(area, ALL).iloc[last].sum()) for area in areas}
-    if len(whole) < 104:
-        return year, {}
-    return year, {area: int(counted.series(area, ALL).iloc[earlier].sum()) for area in areas}
 
 
 def _half(results: Results, name: str) -> float | None:
@@ -157,15 +144,7 @@ def _summary(
     ]
     if rows and not unusual and any(row["usual"] for row in rows):
         told.append("In the last 28 days no category was beyond what chance explains.")
-    if months.notna().all() and months.sum() > 0:
-        peak = int(np.argmax(months)) + 1
-        told.append(f"The busiest month is usually {pd.Timestamp(2000, peak, 1):%B}.")
-    if hours.sum() >= 24:
-        start = int(np.argmax([np.roll(hours.sum(axis=0), -hour)[:4].sum() for hour in range(24)]))
-        share = np.roll(hours.sum(axis=0), -start)[:4].sum() / hours.sum()
-        told.append(
-            f"{share * 100:.0f} % of those with a known hour fall between {start:02d}:00 and {(start + 4) % 24:02d}:00."
-        )
+    told += _rhythm(months, hours)
     expected = [row for row in rows if row["expected"] is not None]
     if expected:
         parts = ", ".join(
@@ -175,6 +154,21 @@ def _summary(
         told.append(f"Expected in the coming period: {parts}.")
     if half is not None:
         told.append(f"Half of what is expected lies in {half * 100:.0f} % of its cells.")
+    return told
+
+
+def _rhythm(months: pd.Series, hours: Any) -> list[str]:
+    """Say the busiest month and the busiest four hours."""
+    told = []
+    if months.notna().all() and months.sum() > 0:
+        peak = int(np.argmax(months)) + 1
+        told.append(f"The busiest month is usually {pd.Timestamp(2000, peak, 1):%B}.")
+    if hours.sum() >= 24:
+        start = int(np.argmax([np.roll(hours.sum(axis=0), -hour)[:4].sum() for hour in range(24)]))
+        share = np.roll(hours.sum(axis=0), -start)[:4].sum() / hours.sum()
+        told.append(
+            f"{share * 100:.0f} % of those with a known hour fall between {start:02d}:00 and {(start + 4) % 24:02d}:00."
+        )
     return told
 
 

@@ -89,7 +89,7 @@ def _outbreaks(results: Results) -> _Found:
 def _outbreaks_of(results: Results, category: Category) -> list[dict[str, Any]]:
     layer, facts = layer_of(results, results.layer_path(category, "scan"))
     end = pd.Timestamp(facts["window_end"])
-    names = frozenset(str(name) for name in results.area().neighbourhoods["name"])
+    names = results.place_names()
     return [
         {
             "kind": "cluster in space and time",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from crimepatterns.errors import CrimePatternsError, MissingInputError
+from crimepatterns.errors import MissingInputError
 from crimepatterns.serving.briefing import status
 from crimepatterns.serving.names import with_place_names
 from crimepatterns.serving.pages.cards import card_rows
@@ -13,6 +13,7 @@ from crimepatterns.serving.pages.drawing import Sketch
 from crimepatterns.serving.pages.news import near_repeats_shown
 from crimepatterns.serving.pages.stored import layer_of, named, records, table_of
 from crimepatterns.serving.pages.surfaces import parameters_told, surface_panels
+from crimepatterns.serving.parts import Parts
 from crimepatterns.serving.results import Category, Results
 
 __all__ = ["patterns_page"]
@@ -29,16 +30,7 @@ def patterns_page(results: Results, category: Category | None) -> dict[str, Any]
     category : Category or None
         None where nothing is stored.
     """
-    absent: dict[str, str] = {}
-
-    def part(name: str, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except MissingInputError as error:
-            absent[name] = str(error)
-        except CrimePatternsError as error:
-            absent[name] = f"This part cannot be shown: {' '.join(str(error).split())}"
-        return None
+    part = Parts()
 
     def of(make: Callable[[Results, Category], Any]) -> Any:
         if category is None:
@@ -56,7 +48,7 @@ def patterns_page(results: Results, category: Category | None) -> dict[str, Any]
         "chains": part("chains", lambda: of(_chains)),
         "concentration": part("concentration", lambda: of(_concentration)),
         "cards": part("cards", lambda: card_rows(results)),
-        "absent": absent,
+        "absent": part.absent,
     }
 
 
@@ -112,7 +104,7 @@ def _concentration(results: Results, category: Category) -> dict[str, Any]:
 
 
 def _told(results: Results, facts: dict[str, Any]) -> dict[str, Any]:
-    names = frozenset(str(name) for name in results.area().neighbourhoods["name"])
+    names = results.place_names()
     return {
         "sentence": with_place_names(str(facts.get("sentence", "")), names),
         "null": facts.get("null", ""),

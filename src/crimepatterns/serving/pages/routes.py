@@ -44,7 +44,7 @@ def result_pages(results: Results, pages: Pages) -> tuple[APIRouter, ...]:
         facts = {
             **patterns_page(results, chosen),
             "unknown": str(category)[:80] if code == 404 else None,
-            "names": frozenset(str(name) for name in results.area().neighbourhoods["name"]) if chosen else frozenset(),
+            "names": results.place_names() if chosen else frozenset(),
             "token": tokens.of(_caller(request).name),
             "decided": decided[:20],
         }

@@ -91,7 +91,7 @@ class _Maker:
         sketch = Sketch(self.results.area(), f"{self.title}, {self.category.label}: {facts.get('sentence', '')}")
         for kind, meaning, shapes in drawn.classes:
             sketch.shapes(shapes, kind, meaning)
-        names = frozenset(str(name) for name in self.results.area().neighbourhoods["name"])
+        names = self.results.place_names()
         return {
             "name": self.name,
             "title": self.title,

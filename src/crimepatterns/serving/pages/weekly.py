@@ -59,6 +59,12 @@ class WeeklyCounts:
             return pd.Series(0, index=self.weeks.index)
         return self.weeks[area, category]
 
+    def years(self, area: str, category: str) -> tuple[int, int | None]:
+        """Return incidents of the last 52 whole weeks, and of the 52 before; None where the record is shorter."""
+        whole, series = self.complete.nonzero()[0], self.series(area, category)
+        before = int(series.iloc[whole[-104:-52]].sum()) if len(whole) >= 104 else None
+        return int(series.iloc[whole[-52:]].sum()), before
+
 
 def weekly_counts(results: Results) -> WeeklyCounts:
     """Return the counts of a city, kept until cleaning runs again.
