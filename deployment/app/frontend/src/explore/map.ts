@@ -20,9 +20,10 @@ export interface Picked {
 
 export class ExploreMap {
   readonly map: MapLibre;
-  private question = "";
+  private question: string | null = null;
   private breaks: Record<"grid" | "areas", number[]> = { grid: [], areas: [] };
-  private layer: Layer = "places";
+  // Nothing is drawn, and no tile asked for, before the first answer.
+  private layer: Layer = "none";
 
   private constructor(
     private readonly canvas: HTMLElement,
@@ -133,8 +134,7 @@ export class ExploreMap {
     const { map } = this;
     map.addSource("cells", { type: "geojson", data: this.cells });
     map.addSource("shape", { type: "geojson", data: EMPTY });
-    map.addSource("incidents", { type: "vector", tiles: [this.tiles("from=1970-01-01&until=1970-01-02")], minzoom: 0, maxzoom: 15 });
-    this.question = "none yet";
+    map.addSource("incidents", { type: "vector", tiles: [this.tiles("")], minzoom: 0, maxzoom: 15 });
     map.addLayer({ id: "cells", type: "fill", source: "cells", paint: { "fill-opacity": 0.85 } }, BELOW);
     map.addLayer({ id: "hoods", type: "fill", source: "neighbourhoods", paint: { "fill-opacity": 0.85 } }, BELOW);
     const places = { type: "circle" as const, source: "incidents", "source-layer": "incidents" };
