@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from crimepatterns.errors import DomainError
 
-__all__ = ["DisclosureRule", "release"]
+__all__ = ["DisclosureRule", "release", "release_counts"]
 
 
 @dataclass(frozen=True)
@@ -76,21 +76,39 @@ def release(table: pd.DataFrame, rule: DisclosureRule) -> pd.DataFrame:
     """
     hidden = _hidden(table["category"], rule) | _hidden(table["offence"], rule)
     shown = table.loc[~hidden, ["category", "cell", "week", "id"]].astype({"category": str})
-    if shown.empty:
-        return shown.rename(columns={"id": "count"}).astype({"count": np.int64}).reset_index(drop=True)
+    counted = shown.groupby(["category", "cell", "week"])["id"].agg(count="size", first="min").reset_index()
+    return release_counts(counted, rule)
+
+
+def release_counts(weekly: pd.DataFrame, rule: DisclosureRule) -> pd.DataFrame:
+    """Make the counts of incidents that are not sensitive safe for the public.
+
+    Parameters
+    ----------
+    weekly : DataFrame, shape (n, 5)
+        ``category``, ``cell``, ``week``, ``count`` and ``first``, the smallest id among what was counted.
+    rule : DisclosureRule
+
+    Returns
+    -------
+    DataFrame, shape (m, 4)
+        As `release` of the rows.
+    """
     streams = ["category", "cell"]
-    counted = shown.groupby([*streams, "week"], sort=True)["id"].agg(count="size", first="min").reset_index()
-    opening = counted.drop_duplicates(streams)
+    if weekly.empty:
+        return weekly[[*streams, "week", "count"]].astype({"count": np.int64}).reset_index(drop=True)
+    weekly = weekly.sort_values([*streams, "week"], ignore_index=True)
+    opening = weekly.drop_duplicates(streams)
     begin = [
         _beginning(f"{one.category}|{one.cell}|{one.first}", rule.smallest_count)
         for one in opening[[*streams, "first"]].itertuples()
     ]
-    counted = counted.merge(opening[streams].assign(begin=begin), on=streams)
-    running = counted.groupby(streams, sort=False)["count"].cumsum() + counted["begin"]
+    weekly = weekly.merge(opening[streams].assign(begin=begin), on=streams)
+    running = weekly.groupby(streams, sort=False)["count"].cumsum() + weekly["begin"]
     steps = running // rule.smallest_count
-    before = (running - counted["count"]) // rule.smallest_count
-    counted["count"] = ((steps - before) * rule.smallest_count).astype(np.int64)
-    return counted.loc[counted["count"] > 0, [*streams, "week", "count"]].reset_index(drop=True)
+    before = (running - weekly["count"]) // rule.smallest_count
+    weekly["count"] = ((steps - before) * rule.smallest_count).astype(np.int64)
+    return weekly.loc[weekly["count"] > 0, [*streams, "week", "count"]].reset_index(drop=True)
 
 
 def _hidden(labels: pd.Series, rule: DisclosureRule) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """Counts of one question over time, by hour and weekday, offence, neighbourhood and cell, all of the same incidents."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,9 @@ __all__ = ["Step", "count", "public_sentence"]
 
 Step = Literal["day", "week", "month"]
 
+_Columns = Mapping[str, NDArray[Any]]
+
+_PARTS = ("day", "how", "category", "offence", "hood", "cell")
 _MOST_DAYS = 92
 _MOST_WEEKS_DAYS = 3 * 366
 
@@ -35,7 +39,8 @@ def count(record: Record, view: View, filters: Filters, *, step: Step | None = N
         Ready for JSON.
     """
     asked = condition(record, view, filters)
-    days = _grouped(record, view, asked, "day")
+    parts = _columns(record, view, asked, _PARTS)
+    days = _summed(parts, "day")
     total = int(days[1].sum())
     return {
         "total": total,
@@ -44,10 +49,10 @@ def count(record: Record, view: View, filters: Filters, *, step: Step | None = N
         "filters": filters.told(),
         "before": _before(record, view, filters),
         "times": _times(record, view, filters, days, step),
-        "rhythm": _rhythm(record, view, filters, asked) if view.exact else None,
-        "offences": _offences(record, view, filters, asked),
-        "areas": _areas(record, view, filters, asked),
-        "cells": _cells(record, view, asked),
+        "rhythm": _rhythm(record, view, filters, parts) if view.exact else None,
+        "offences": _offences(record, view, filters, parts),
+        "areas": _areas(record, view, filters, parts),
+        "cells": _cells(parts),
     }
 
 
@@ -60,12 +65,22 @@ def public_sentence(record: Record) -> str:
     )
 
 
-def _grouped(record: Record, view: View, asked: Condition, column: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    sql = (
-        f"SELECT {column} AS part, sum(n)::BIGINT AS n FROM {view.table} WHERE {asked.sql} GROUP BY part ORDER BY part"  # noqa: S608
-    )
-    found = record.room.columns(sql, asked.bound, chosen=asked.chosen)
-    return np.asarray(found["part"]), np.asarray(found["n"], dtype=np.int64)
+def _columns(record: Record, view: View, asked: Condition, names: tuple[str, ...]) -> _Columns:
+    # One scan whose columns numpy adds up: several times faster than one GROUP BY for each of them.
+    wanted = names if view.exact else (*names, "n")  # an exact row is one incident
+    sql = f"SELECT {', '.join(wanted)} FROM {view.table} WHERE {asked.sql}"  # noqa: S608
+    return record.room.columns(sql, asked.bound, chosen=asked.chosen)
+
+
+def _summed(parts: _Columns, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the values of a column that occur, rising, and the incidents of each."""
+    values = np.asarray(parts[name])
+    if not len(values):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    low = int(values.min())
+    counts = np.bincount(values.astype(np.int64) - low, weights=parts.get("n"))
+    there = np.flatnonzero(counts)
+    return there + low, counts[there].astype(np.int64)
 
 
 def _before(record: Record, view: View, filters: Filters) -> dict[str, Any] | None:
@@ -118,30 +133,37 @@ def _edges(start: int, end: int, step: Step) -> NDArray[np.int64]:
     return np.arange(first, last).astype("datetime64[D]").astype(np.int64)
 
 
-def _rhythm(record: Record, view: View, filters: Filters, asked: Condition) -> dict[str, Any]:
-    wide = condition(record, view, filters.without(hours=())) if filters.hours else asked
-    hours, counts = _grouped(record, view, wide, "how")
+def _rhythm(record: Record, view: View, filters: Filters, parts: _Columns) -> dict[str, Any]:
+    if filters.hours:
+        parts = _columns(record, view, condition(record, view, filters.without(hours=())), ("how",))
+    hours, counts = _summed(parts, "how")
     table = np.zeros(NO_HOUR + 1, dtype=np.int64)
-    table[hours.astype(np.int64)] = counts
+    table[hours] = counts
     return {"counts": table[:168].tolist(), "unknown": int(table[NO_HOUR])}
 
 
-def _offences(record: Record, view: View, filters: Filters, asked: Condition) -> dict[str, int]:
-    wide = condition(record, view, filters.without(offences=())) if filters.offences else asked
-    whole = dict(zip(*_grouped(record, view, wide, "category"), strict=True))
-    parts = dict(zip(*_grouped(record, view, wide, "offence"), strict=True))
+def _offences(record: Record, view: View, filters: Filters, parts: _Columns) -> dict[str, int]:
+    if filters.offences:
+        wide = condition(record, view, filters.without(offences=()))
+        parts = _columns(record, view, wide, ("category", "offence"))
+    whole, finer = _by_code(parts, "category"), _by_code(parts, "offence")
     return {
-        short: int((whole if one.category is None else parts).get(one.code, 0))
-        for short, one in view.labels.nodes.items()
+        short: (whole if one.category is None else finer).get(one.code, 0) for short, one in view.labels.nodes.items()
     }
 
 
-def _areas(record: Record, view: View, filters: Filters, asked: Condition) -> dict[str, int]:
-    wide = condition(record, view, filters.without(areas=())) if filters.areas else asked
-    counts = dict(zip(*_grouped(record, view, wide, "hood"), strict=True))
-    return {short: int(counts.get(code, 0)) for short, code in view.labels.hoods.items()}
+def _areas(record: Record, view: View, filters: Filters, parts: _Columns) -> dict[str, int]:
+    if filters.areas:
+        parts = _columns(record, view, condition(record, view, filters.without(areas=())), ("hood",))
+    counts = _by_code(parts, "hood")
+    return {short: counts.get(code, 0) for short, code in view.labels.hoods.items()}
 
 
-def _cells(record: Record, view: View, asked: Condition) -> dict[str, Any]:
-    cells, counts = _grouped(record, view, asked, "cell")
+def _by_code(parts: _Columns, name: str) -> dict[int, int]:
+    codes, counts = _summed(parts, name)
+    return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+
+def _cells(parts: _Columns) -> dict[str, Any]:
+    cells, counts = _summed(parts, "cell")
     return {"index": cells.tolist(), "counts": counts.tolist()}

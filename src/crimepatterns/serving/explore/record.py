@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from crimepatterns.city import build_grid
 from crimepatterns.config import Settings
 from crimepatterns.domain.area import StudyArea
-from crimepatterns.domain.disclosure import DisclosureRule, release
+from crimepatterns.domain.disclosure import DisclosureRule, release_counts
 from crimepatterns.domain.grid import Grid
 from crimepatterns.errors import MissingInputError
 from crimepatterns.patterns.rhythms import hour_known
@@ -101,45 +102,55 @@ def _read(folder: Path, *, settings: Settings, area: StudyArea) -> Record:
     labels = Labels.of(_offences(dataset), [str(name) for name in area.neighbourhoods["name"]])
     grid, public = build_grid(settings, area), _public_grid(area, rule, settings.grid.max_cells)
     room = QueryRoom()
-    parts = []
+    rows, last, ordered = 0, pd.Timestamp.min, True
     for chunk in _chunks(dataset, area):
-        table = _numbered(chunk, labels, area, grid)
+        table = _numbered(chunk, labels, area, grid, public)
+        table.insert(0, "line", np.arange(rows, rows + len(table), dtype=np.int32))
+        ordered &= bool(table["occurred"].iloc[0] >= last)
+        rows, last = rows + len(table), table["occurred"].iloc[-1]
         room.add("exact", table)
-        parts.append(_for_release(chunk, table, public))
-    room.finish("exact")
-    made = release(pd.concat(parts, ignore_index=True), rule)
-    room.add("released", _released(made, labels, public, area))
-    room.finish("released")
-    first, last = room.one("SELECT min(day), max(day) FROM exact")
+    room.add("released", _released(release_counts(_weekly(room, labels, rule), rule), labels, public, area))
+    # To sort all rows at once takes three times the memory of keeping them: only where the files overlap in time.
+    room.drop("exact", "public") if ordered else room.sort("exact", without=("line", "public"))
+    room.sort("released")
+    first, end = room.one("SELECT min(day), max(day) + 1 FROM exact")
     room.lock()
+    pa.default_memory_pool().release_unused()
     shown = labels.without(rule)
-    return Record(
-        room, area, rule, first or 0, (last or 0) + 1, View("exact", labels, grid), View("released", shown, public)
-    )
+    return Record(room, area, rule, first or 0, end or 1, View("exact", labels, grid), View("released", shown, public))
 
 
 def _offences(dataset: ds.Dataset) -> pd.DataFrame:
-    table = dataset.to_table(columns=["category", "offence"]).unify_dictionaries()
-    return table.to_pandas().astype(str).value_counts().reset_index(name="count")
+    counted = [
+        fragment.to_table(columns=["category", "offence"]).to_pandas().astype(str).value_counts().reset_index()
+        for fragment in dataset.get_fragments()
+    ]
+    whole = pd.concat(counted).groupby(["category", "offence"])["count"].sum().reset_index()
+    return whole.sort_values("count", ascending=False, kind="stable", ignore_index=True)
 
 
 def _chunks(dataset: ds.Dataset, area: StudyArea) -> Iterator[pd.DataFrame]:
+    """Yield the incidents of each month."""
     zone = pa.timestamp("us", tz=area.timezone)
-    for fragment in dataset.get_fragments():
-        table = fragment.to_table(schema=dataset.schema, columns=list(_COLUMNS))
+    months = groupby(dataset.get_fragments(), key=lambda fragment: str(Path(fragment.path).parent))
+    for _, fragments in months:
+        table = pa.concat_tables(
+            [one.to_table(schema=dataset.schema, columns=list(_COLUMNS)) for one in fragments]
+        ).unify_dictionaries()
         for name in ("occurred_from", "occurred_until"):
             table = table.set_column(table.column_names.index(name), name, table[name].cast(zone))
         if table.num_rows:
-            yield table.unify_dictionaries().to_pandas()
+            yield table.to_pandas()
 
 
-def _numbered(chunk: pd.DataFrame, labels: Labels, area: StudyArea, grid: Grid) -> pd.DataFrame:
+def _numbered(chunk: pd.DataFrame, labels: Labels, area: StudyArea, grid: Grid, public: Grid) -> pd.DataFrame:
     wall = chunk["occurred_from"].dt.tz_localize(None)
     x, y = chunk["x"].to_numpy(dtype=float), chunk["y"].to_numpy(dtype=float)
     cell, inside = grid.assign(x, y)
+    coarse, shown = public.assign(x, y)
     east, south = mercator(x, y, area.crs)
     hour = np.where(hour_known(chunk), wall.dt.day_of_week.to_numpy() * 24 + wall.dt.hour.to_numpy(), NO_HOUR)
-    return pd.DataFrame(
+    made = pd.DataFrame(
         {
             "id": chunk["id"].astype(str),
             "occurred": wall,
@@ -151,6 +162,7 @@ def _numbered(chunk: pd.DataFrame, labels: Labels, area: StudyArea, grid: Grid) 
             "found": (chunk["discovery"].astype(str) != "reported").to_numpy(dtype=np.uint8),
             "hood": labels.hood_codes(area.neighbourhood_of(x, y)),
             "cell": np.where(inside, cell, -1).astype(np.int32),
+            "public": np.where(shown, coarse, -1).astype(np.int32),
             "x": x,
             "y": y,
             "east": east,
@@ -158,20 +170,23 @@ def _numbered(chunk: pd.DataFrame, labels: Labels, area: StudyArea, grid: Grid) 
             "n": np.ones(len(chunk), dtype=np.int32),
         }
     )
+    return made.sort_values(["occurred", "id", "category", "cell"], ignore_index=True)
 
 
-def _for_release(chunk: pd.DataFrame, numbered: pd.DataFrame, public: Grid) -> pd.DataFrame:
-    cell, inside = public.assign(chunk["x"], chunk["y"])
-    table = pd.DataFrame(
-        {
-            "id": numbered["id"],
-            "week": (numbered["day"] + _MONDAY) // 7,
-            "category": chunk["category"].astype(str),
-            "offence": chunk["offence"].astype(str),
-            "cell": cell,
-        }
+def _weekly(room: QueryRoom, labels: Labels, rule: DisclosureRule) -> pd.DataFrame:
+    """Count what is not sensitive by category, cell and week of the public."""
+    categories = np.flatnonzero(rule.hides(labels.categories)).tolist()
+    offences = np.flatnonzero(rule.hides([name for _, name in labels.offences])).tolist()
+    tests = [f"{column} NOT IN ({', '.join('?' * len(codes))})" for column, codes in
+             (("category", categories), ("offence", offences)) if codes]  # fmt: skip
+    week = f"floor((day + {_MONDAY}) / 7)::INTEGER"
+    sql = (
+        f"SELECT category, public AS cell, {week} AS week, count(*) AS count, min(id) AS first "  # noqa: S608
+        f"FROM exact WHERE {' AND '.join(['public >= 0', *tests])} GROUP BY ALL"
     )
-    return table.loc[inside]
+    counted = room.table(sql, [*categories, *offences]).to_pandas()
+    counted["category"] = np.array(labels.categories, dtype=object)[counted["category"]]
+    return counted
 
 
 def _released(made: pd.DataFrame, labels: Labels, public: Grid, area: StudyArea) -> pd.DataFrame:

@@ -47,11 +47,23 @@ class QueryRoom:
         self._connection.execute(f"{verb} SELECT * FROM arriving")  # noqa: S608  # names are this package's own
         self._connection.unregister("arriving")
 
-    def finish(self, name: str) -> None:
-        """Put the rows of a table in order of time and number them: questions about a period read only that."""
+    def drop(self, name: str, column: str) -> None:
+        """Take a column away that is needed no more."""
+        self._connection.execute(f"ALTER TABLE {name} DROP COLUMN {column}")
+
+    def sort(self, name: str, *, without: Sequence[str] = ()) -> None:
+        """Put the rows of a table in order of time and number them: questions about a period read only that.
+
+        Parameters
+        ----------
+        name : str
+        without : sequence of str
+            Columns that are needed no more.
+        """
+        kept = f"* EXCLUDE ({', '.join(without)})" if without else "*"
         self._connection.execute(
             f"CREATE OR REPLACE TABLE {name} AS SELECT (row_number() OVER (ORDER BY occurred, id, category, cell) - 1)"  # noqa: S608
-            f"::INTEGER AS line, * FROM {name} ORDER BY line"
+            f"::INTEGER AS line, {kept} FROM {name} ORDER BY line"
         )
 
     def lock(self) -> None:
