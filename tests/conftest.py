@@ -26,6 +26,7 @@ SLOW_FILES = (
     "integration/test_feeds.py",
     "integration/test_honesty_of_real_files.py",
     "integration/test_incremental.py",
+    "integration/test_jobs.py",
     "integration/test_kill_ingest.py",
     "integration/test_map_scoring.py",
     "integration/test_monitoring.py",

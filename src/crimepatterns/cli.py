@@ -20,6 +20,7 @@ from crimepatterns.cli_daily import daily
 from crimepatterns.cli_expect import expect
 from crimepatterns.cli_explain import explain
 from crimepatterns.cli_feeds import feeds_app
+from crimepatterns.cli_jobs import jobs_app
 from crimepatterns.cli_keys import keys_app
 from crimepatterns.cli_lineage import lineage
 from crimepatterns.cli_models import model_app
@@ -63,6 +64,7 @@ app.add_typer(feeds_app, name="feeds")
 app.add_typer(cards_app, name="cards")
 app.command(epilog="Example: crimepatterns forget HX123456 --config config/cities/chicago.yaml")(forget)
 app.add_typer(keys_app, name="keys")
+app.add_typer(jobs_app, name="jobs")
 app.command(epilog="Example: crimepatterns grid --category theft")(maps.grid)
 app.command(epilog="Example: crimepatterns explain --category theft --cell s12_34")(explain)
 app.command(epilog="Example: crimepatterns backup /backup/chicago.tar --config config/cities/chicago.yaml")(backup)

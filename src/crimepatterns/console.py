@@ -1,8 +1,10 @@
 """What the command line prints: progress while a stage runs, a table or JSON when it is done."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +43,7 @@ def reporting(*, quiet: bool) -> Iterator["Progress"]:
         return
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _line_per_task(console)
+        yield _also_to_file(_line_per_task(console))
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
@@ -56,6 +58,22 @@ def reporting(*, quiet: bool) -> Iterator["Progress"]:
             bars.update(tasks[name], description=task, completed=done, total=total)
 
         yield report
+
+
+def _also_to_file(report: "Progress") -> "Progress":
+    """Where this process is a job, also write how far it is for those who look after it."""
+    from crimepatterns.store.progress_file import PROGRESS_FILE, ProgressFile
+
+    named = os.environ.get(PROGRESS_FILE)
+    if not named:
+        return report
+    written = ProgressFile(Path(named))
+
+    def both(task: str, done: float, total: float | None) -> None:
+        report(task, done, total)
+        written(task, done, total)
+
+    return both
 
 
 def _line_per_task(console: Console) -> "Progress":

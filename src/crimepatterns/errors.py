@@ -7,6 +7,7 @@ the API maps the class to an HTTP status.
 __all__ = [
     "ArtefactError",
     "AuditColumnError",
+    "BusyError",
     "ConfigError",
     "CrimePatternsError",
     "DomainError",
@@ -71,6 +72,10 @@ class MissingInputError(CrimePatternsError):
 
 class NotApplicableError(CrimePatternsError):
     """The records cannot carry this stage, such as forecasts of weeks from dates known to the month."""
+
+
+class BusyError(CrimePatternsError):
+    """What is asked for cannot begin while something else is at work."""
 
 
 class ArtefactError(CrimePatternsError):

@@ -31,6 +31,7 @@ from crimepatterns.config.work import (
     EvaluationSettings,
     ForecastSettings,
     GridSettings,
+    JobSettings,
     PatternSettings,
     PlanSettings,
     QualitySettings,
@@ -67,6 +68,7 @@ class Settings(Model):
     briefing: BriefingSettings = BriefingSettings()
     context: tuple[ContextSettings, ...] = ()
     daily: DailySettings = DailySettings()
+    jobs: JobSettings = JobSettings()
     tracking: TrackingSettings = TrackingSettings()
     serving: ServingSettings = ServingSettings()
     security: SecuritySettings = SecuritySettings()

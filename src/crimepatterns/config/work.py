@@ -14,6 +14,7 @@ __all__ = [
     "EvaluationSettings",
     "ForecastSettings",
     "GridSettings",
+    "JobSettings",
     "PatternSettings",
     "PlanSettings",
     "QualitySettings",
@@ -220,6 +221,14 @@ class DailySettings(Model):
     """What `crimepatterns daily` does by itself."""
 
     retrain_days: PositiveInt | None = 28
+
+
+class JobSettings(Model):
+    """Long work that is started from the web page or with `crimepatterns jobs start`."""
+
+    at_once: PositiveInt = 2
+    most_hours: Positive = 12.0
+    keep: PositiveInt = 30
 
 
 class ServingSettings(Model):

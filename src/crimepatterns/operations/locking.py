@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crimepatterns.errors import CrimePatternsError
 
-__all__ = ["city_lock"]
+__all__ = ["city_is_busy", "city_lock"]
 
 
 @contextmanager
@@ -35,3 +35,18 @@ def city_lock(folder: Path) -> Iterator[None]:
         handle.write(f"pid {os.getpid()}")
         handle.flush()
         yield
+
+
+def city_is_busy(folder: Path) -> bool | None:
+    """Whether a command works on the city now, which then holds the lock; None where the system does not tell.
+
+    The lock is only looked at: taking it, however briefly, could turn away a command that starts in that moment.
+    """
+    try:
+        inode = (folder / ".lock").stat().st_ino
+        held = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        return False if Path("/proc/locks").exists() else None
+    except OSError:
+        return None
+    return any("FLOCK" in line and f":{inode} " in line for line in held)

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 
 from crimepatterns.errors import (
     ArtefactError,
+    BusyError,
     ConfigError,
     CrimePatternsError,
     MissingInputError,
@@ -27,6 +28,7 @@ STATUS: tuple[tuple[type[CrimePatternsError], int], ...] = (
     (UnknownNameError, 404),
     (UnreadableRequestError, 422),
     (MissingInputError, 404),
+    (BusyError, 409),
     (ArtefactError, 503),
     (ConfigError, 500),
     (CrimePatternsError, 500),

@@ -26,8 +26,11 @@ from crimepatterns.serving.rendering import Pages
 from crimepatterns.serving.results import Results
 from crimepatterns.serving.routes_api import api_routes
 from crimepatterns.serving.routes_health import health_routes
+from crimepatterns.serving.routes_jobs import job_api, job_pages
 from crimepatterns.serving.routes_pages import page_routes
 from crimepatterns.serving.security.roles import WEB_ACCESS
+from crimepatterns.serving.security.tokens import FormTokens
+from crimepatterns.serving.work import Work
 from crimepatterns.version import __version__
 
 __all__ = ["create_app"]
@@ -36,7 +39,7 @@ __all__ = ["create_app"]
 def create_app(settings: Settings) -> FastAPI:
     """Make the application that serves one city's stored results.
 
-    Nothing is computed here that a stage should compute, and nothing is written.
+    Nothing is computed here that a stage should compute: long work is started as a job of its own.
 
     Parameters
     ----------
@@ -69,11 +72,14 @@ def create_app(settings: Settings) -> FastAPI:
     assets = Assets(find_resource("deployment/app/static"))
     pages = Pages(templates, assets, WEB_ACCESS)
     desk = Desk(results)
+    work, tokens = Work(settings), FormTokens()
     routers = (
         api_routes(results),
         health_routes(results, metrics),
         page_routes(results, pages, assets),
-        *result_pages(results, pages),
+        *result_pages(results, pages, work, tokens),
+        job_api(work),
+        job_pages(pages, work, tokens),
         explore_routes(desk),
         explore_page(results, pages),
         download_routes(desk),

@@ -153,6 +153,11 @@ class Layout:
         return self.results / "daily"
 
     @property
+    def jobs(self) -> Path:
+        """Long work that was started from the page: ``<job>/`` with its state and its log."""
+        return self.results / "jobs"
+
+    @property
     def stages(self) -> Path:
         """One JSON manifest per finished stage: inputs, settings, outputs and digests."""
         return self.results / "stages"

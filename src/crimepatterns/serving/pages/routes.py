@@ -20,16 +20,16 @@ from crimepatterns.serving.results import Category, Results
 from crimepatterns.serving.security.callers import Caller
 from crimepatterns.serving.security.roles import Role
 from crimepatterns.serving.security.tokens import FormTokens
+from crimepatterns.serving.work import Work
 
 __all__ = ["chosen_category", "result_pages"]
 
 _OF_THE_MAP = frozenset({"category", "surface", "show", "at", "view"})
 
 
-def result_pages(results: Results, pages: Pages) -> tuple[APIRouter, ...]:
+def result_pages(results: Results, pages: Pages, work: Work, tokens: FormTokens) -> tuple[APIRouter, ...]:
     """Make the routes."""
     router = APIRouter(include_in_schema=False)
-    tokens = FormTokens()
 
     @router.get("/", response_class=HTMLResponse)
     def get_morning(request: Request) -> Response:
@@ -61,6 +61,12 @@ def result_pages(results: Results, pages: Pages) -> tuple[APIRouter, ...]:
         return pages.show(request, "compare.html", facts, status=code)
 
     _about(router, results, pages)
+
+    @router.get("/status", response_class=HTMLResponse)
+    def get_state(request: Request) -> Response:
+        facts = state_page(results, work, tokens.of(_caller(request).name))
+        return pages.show(request, "status.html", facts, entry="jobs")
+
     return router, card_routes(results, tokens)
 
 
@@ -85,10 +91,6 @@ def _about(router: APIRouter, results: Results, pages: Pages) -> None:
     @router.get("/neighbourhood/{name}", response_class=HTMLResponse)
     def get_neighbourhood(request: Request, name: str) -> Response:
         return pages.show(request, "neighbourhood.html", neighbourhood_page(results, name))
-
-    @router.get("/status", response_class=HTMLResponse)
-    def get_state(request: Request) -> Response:
-        return pages.show(request, "status.html", state_page(results))
 
     @router.get("/developers", response_class=HTMLResponse)
     def get_developers(request: Request) -> Response:
