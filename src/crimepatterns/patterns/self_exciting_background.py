@@ -29,7 +29,7 @@ NEAR_NEIGHBOURS: tuple[int, ...] = (12, 48)
 """The same for surfaces that leave out fewer days; they steady the others."""
 
 MEMORY_NEIGHBOURS = 20
-MEMORY_DAYS = 120.0
+MEMORY_DAYS = 60.0
 """Half-life of a surface that follows slow changes."""
 
 _MOST_CELLS = 400_000
