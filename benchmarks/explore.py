@@ -2,11 +2,13 @@
 
 ``python benchmarks/explore.py`` makes the embedded city with ``--incidents`` (1,000,000) below ``--folder`` once,
 starts `crimepatterns serve` on it, and asks from this second process. Lateness at a given rate counts from the moment
-at which a request was due, so that a server that stalls is not spared.
+at which a request was due, so that a server that stalls is not spared. At last a browser without a graphics card opens
+the page and chooses filters, each time in a profile of its own; figures are those of the page's own clock.
 """
 
 import argparse
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -17,8 +19,29 @@ from pathlib import Path
 import httpx
 import numpy as np
 import psutil
+from playwright.sync_api import sync_playwright
 
 DRAW = np.random.default_rng(7)
+CHROMIUM = os.environ.get("CRIMEPATTERNS_CHROMIUM", "/usr/bin/chromium")
+FLAGS = "--no-sandbox --disable-quic --no-first-run --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader"
+# When the page says that it rests, in milliseconds since it was asked for.
+RESTS = """() => new Promise((told) => {
+  const one = document.querySelector("#explore");
+  const look = () => one.dataset.state === "idle" && told(performance.now());
+  new MutationObserver(look).observe(one, { attributes: true });
+  look();
+})"""
+CHOICES = ('[data-preset="28"]', '[name="offence"][value="theft"]', '[name="discovery"][value="reported"]')
+CHOOSE = """(name) => new Promise((told) => {
+  const one = document.querySelector("#explore");
+  const began = performance.now();
+  let asked = false;
+  new MutationObserver(() => {
+    if (one.dataset.state === "loading") asked = true;
+    else if (asked && one.dataset.state === "idle") told(performance.now() - began);
+  }).observe(one, { attributes: true });
+  document.querySelector(name).click();
+})"""
 
 
 def main() -> None:
@@ -40,6 +63,8 @@ def main() -> None:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
             asyncio.run(measure(f"http://127.0.0.1:{port}", server.pid, started, wanted.rate, wanted.seconds))
+            browse(f"http://127.0.0.1:{port}")
+            memory(server.pid, "memory at the end")
         finally:
             server.terminate()
 
@@ -76,7 +101,26 @@ async def measure(address: str, process: int, started: float, rate: int, seconds
         began = time.monotonic()
         late = await asyncio.gather(*(due(client, one, began + i / rate) for i, one in enumerate(paths)))
         report(f"counts, {rate}/s for {seconds} s, {len(questions)} questions", list(late))
-        memory(process, "memory at the end")
+        memory(process, "memory after the questions")
+
+
+def browse(address: str, *, visits: int = 9) -> None:
+    """Open the page and choose filters, in software WebGL."""
+    opened: list[float] = []
+    chosen: list[float] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        for _ in range(visits):
+            context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 800})
+            page = context.new_page()
+            page.goto("/explore", wait_until="commit")
+            page.wait_for_selector("#explore", state="attached")
+            opened.append(page.evaluate(RESTS))
+            chosen.extend(page.evaluate(CHOOSE, name) for name in CHOICES)
+            context.close()
+        browser.close()
+    report("first map at rest", opened)
+    report("filter chosen to map at rest", chosen)
 
 
 def question(facts: dict[str, object]) -> str:

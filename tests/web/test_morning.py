@@ -75,6 +75,15 @@ def test_at_most_three_news_and_each_ends(client: httpx.Client) -> None:
         assert re.search(r"Until \d+ \w+ \d{4} · p ", card)
 
 
+def test_alerts_of_one_category_take_one_place_while_others_wait(client: httpx.Client) -> None:
+    text = client.get("/").text
+    cards = re.findall(r'<li class="card"><p class="eyebrow">(.*?)</p><h3><a href="(.*?)">', text)
+    links = [link.partition("#")[0] for kind, link in cards if kind == "near-repeat alert"]
+    assert len(cards) == 3
+    assert len(set(links)) == len(links)
+    assert {kind for kind, _ in cards} >= {"near-repeat alert", "cluster in space and time"}
+
+
 def test_the_run_is_named_as_its_manifest_is(client: httpx.Client, layout: Layout) -> None:
     named = {path.stem for path in layout.forecast_manifests.glob("*.json")}
     assert re.search(r"Run (\S+),", words(client.get("/").text)).group(1) in named  # type: ignore[union-attr]
@@ -120,3 +129,13 @@ def test_the_sheet_prints_without_its_controls(opened: Opener) -> None:
         expect(page.locator(shown).first).to_be_visible()
     count = re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))
     assert len(count) <= 3
+
+
+@pytest.mark.chromium
+def test_the_sheet_is_one_page_of_paper(opened: Opener) -> None:
+    page = opened("/", ready=READY)
+    for paper in ("A4", "Letter"):
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format=paper))) == 1, paper
+    page.emulate_media(media="print")
+    expect(page.locator(".place").last).to_be_visible()
+    expect(page.locator("#limits .parameters")).to_contain_text("Run ")

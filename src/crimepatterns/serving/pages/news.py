@@ -19,10 +19,11 @@ _ALIVE_DAYS = 7
 
 _LEVEL = 0.05
 _LATELY_DAYS = 28
+_LAST = 1_000
 
 
 def news(results: Results, *, most: int) -> dict[str, Any]:
-    """Return the most unusual new patterns and alerts that have not expired.
+    """Return the most unusual new patterns and alerts that have not expired, of every kind before a second of one.
 
     Parameters
     ----------
@@ -40,11 +41,27 @@ def news(results: Results, *, most: int) -> dict[str, Any]:
     notes: list[str] = []
     for look in (_cards, _outbreaks, _alerts):
         items, told = look(results)
-        found += items
+        found += _in_turns(items)
         notes += told
-    # An accepted card comes first; then what chance explains least.
-    found.sort(key=lambda one: (not one["accepted"], one["p_value"], -one["size"], one["title"]))
+    # An accepted card comes first, then one of each kind, then what chance explains least.
+    found.sort(key=lambda one: (not one["accepted"], one["turn"], *_by_chance(one)))
     return {"items": found[:most], "more": max(len(found) - most, 0), "notes": notes}
+
+
+def _in_turns(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Number the items of one kind; all alerts of a category share the p-value of its table, so a second one waits."""
+    ordered, seen = sorted(items, key=_by_chance), set()
+    first: list[dict[str, Any]] = []
+    later: list[dict[str, Any]] = []
+    for one in ordered:
+        (later if one["shared"] in seen else first).append(one)
+        if one["shared"]:
+            seen.add(one["shared"])
+    return [{**one, "turn": number} for number, one in enumerate(first)] + [{**one, "turn": _LAST} for one in later]
+
+
+def _by_chance(one: dict[str, Any]) -> tuple[float, int, str]:
+    return one["p_value"], -one["size"], one["title"]
 
 
 _Found = tuple[list[dict[str, Any]], list[str]]
@@ -79,6 +96,7 @@ def _card(card: PatternCard) -> dict[str, Any]:
         "size": len(card.members),
         "accepted": card.status == "accepted",
         "link": f"/patterns/cards/{card.card_id}",
+        "shared": "",
     }
 
 
@@ -100,6 +118,7 @@ def _outbreaks_of(results: Results, category: Category) -> list[dict[str, Any]]:
             "size": int(row["observed"]),
             "accepted": False,
             "link": f"/patterns?category={category.slug}#scan",
+            "shared": "",
         }
         for row in layer.to_dict("records")
         if row["p_value"] <= _LEVEL
@@ -130,6 +149,7 @@ def _alerts_of(results: Results, category: Category) -> list[dict[str, Any]]:
             "size": int(row["incidents"]),
             "accepted": False,
             "link": f"/patterns?category={category.slug}#near-repeats",
+            "shared": category.slug,
         }
         for row in layer.to_dict("records")
         if row["expires"] > as_of
