@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import duckdb
+import geopandas as gpd
 import httpx
 import numpy as np
 import pandas as pd
@@ -406,3 +407,26 @@ def test_the_room_reaches_no_file(small_city_run: Settings, tmp_path: Path) -> N
         with pytest.raises(duckdb.Error):
             room.table(sql)
     assert list(tmp_path.iterdir()) == [secret]
+
+
+def test_streets_count_every_incident_at_its_nearest_stretch(ask: Ask, truth: pd.DataFrame, layout: Layout) -> None:
+    crs = gpd.read_parquet(layout.study_area).crs
+    lines = gpd.GeoDataFrame.from_features(ask("streets")["features"], crs="EPSG:4326").to_crs(crs)
+    told = ask("streets/counts", offence="burglary", from_="2025-01-01")
+    own = truth.loc[(truth["category"] == "burglary") & (truth["day"] >= "2025-01-01")]
+    assert sum(told["counts"]) + told["off"] == len(own)
+    points = shapely.points(own["x"].to_numpy(), own["y"].to_numpy())
+    _, nearest = shapely.STRtree(lines.geometry.to_numpy()).query_nearest(points, all_matches=False)
+    mine = np.bincount(nearest, minlength=len(lines))
+    theirs = np.zeros(len(lines), dtype=int)
+    theirs[told["index"]] = told["counts"]
+    # A corner belongs to several stretches: which of them is a matter of rounding.
+    assert np.abs(mine - theirs).sum() / 2 <= 0.08 * len(own)
+    again = ask("streets/counts", offence="burglary", from_="2025-01-01", area="old_town")
+    assert sum(again["counts"]) + again["off"] == ask(offence="burglary", from_="2025-01-01", area="old_town")["total"]
+
+
+def test_streets_are_finer_than_the_public_may_see(public: httpx.Client) -> None:
+    for path in ("streets", "streets/counts"):
+        assert public.get(f"/api/explore/{path}").status_code in (401, 403)
+    assert public.get("/api/explore/facts").json()["streets"] is False

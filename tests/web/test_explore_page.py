@@ -21,6 +21,11 @@ AXE = FRONTEND / "node_modules" / "axe-core" / "axe.min.js"
 
 Opener = Callable[..., Page]
 
+COLOURS = """one => {
+  const { data } = one.getContext("2d").getImageData(0, 0, one.width, one.height);
+  return new Set(new Uint32Array(data.buffer)).size;
+}"""
+
 
 @pytest.fixture(scope="module")
 def truth(layout: Layout, small_city_run: Settings) -> pd.DataFrame:
@@ -172,6 +177,44 @@ def test_the_clock_plays_and_stops(opened: Opener) -> None:
     first, last = (pd.Timestamp(page.locator(f'[name="{name}"]').input_value()) for name in ("from", "to"))
     length = (last - first).days
     assert length == 27
+
+
+def test_from_a_shape_to_a_printed_page(opened: Opener, server: str) -> None:
+    asked = "from=2025-01-01&until=2025-07-01&offence=theft&hours=0-5&polygon=-92.98,40.86;-92.88,40.86;-92.92,40.94"
+    page = opened(f"/explore?{asked}", ready=READY)
+    total = httpx.get(f"{server}/api/explore/counts?{asked}", trust_env=False).json()["total"]
+    assert total
+    tells(page, total)
+    pages = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))
+    assert pages in (1, 2)
+    page.emulate_media(media="print")
+    paper = page.locator('[data-part="paper"]')
+    for words in (
+        "2025-01-01 to 2025-06-30",
+        "theft",
+        "a shape of 3 corners",
+        "Mon 0-6",
+        "cleaned records v0",
+        page.url,
+    ):
+        expect(paper).to_contain_text(words)
+    expect(page.locator("#count")).to_contain_text(f"{total:,} incident")
+    expect(page.locator("#paper-map")).to_be_visible()
+    expect(page.locator("#explore-canvas")).to_be_hidden()
+    colours = page.locator("#paper-map").evaluate(COLOURS)
+    assert colours > 20, "the map was printed empty"
+
+
+def test_streets_are_coloured(opened: Opener, server: str) -> None:
+    # The first to ask for streets waits until they are cut; a busy machine takes its time.
+    assert httpx.get(f"{server}/api/explore/streets/counts", trust_env=False, timeout=120).status_code == 200
+    page = opened("/explore?layer=streets", ready=READY)
+    expect(page.locator('[data-part="legend"]')).to_contain_text("Incidents per stretch of street")
+    page.locator('input[name="layer"][value="grid"]').check()
+    expect(page.locator('[data-part="legend"]')).to_contain_text("Incidents per cell")
+    page.locator('input[name="layer"][value="streets"]').check()
+    expect(page).to_have_url(re.compile("layer=streets"))
+    settled(page)
 
 
 def test_the_picture_carries_its_question(opened: Opener) -> None:

@@ -78,6 +78,11 @@ class Layout:
         return self.root / "data" / "decisions" / self.city / "cards.jsonl"
 
     @property
+    def saved_views(self) -> Path:
+        """Addresses that analysts keep by name; apart from results: nothing can make them again."""
+        return self.root / "data" / "views" / f"{self.city}.json"
+
+    @property
     def issued(self) -> Path:
         """Forecasts as they were issued, and what came of them; apart from results: nothing can make them again."""
         return self.root / "data" / "issued" / self.city

@@ -4,6 +4,7 @@ import "./fonts.css";
 import type { Available } from "./api";
 import { Atlas } from "./atlas";
 import { drawCharts, redrawCharts } from "./charts";
+import { savedViews } from "./saved";
 import { readState, writeState } from "./state";
 import { element } from "./text";
 import { watchTheme } from "./theme";
@@ -19,6 +20,7 @@ async function start(): Promise<void> {
     redrawCharts(true);
   });
   markSection();
+  void savedViews(document.querySelector("[data-saved]"));
   if (!chooser || !current) return;
   chooser.addEventListener("change", () => void change(chooser.value, { entry: true }));
   addEventListener("popstate", () => void back());

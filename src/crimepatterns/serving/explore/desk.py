@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
 
@@ -17,6 +17,8 @@ from crimepatterns.serving.security.callers import Caller
 from crimepatterns.serving.security.roles import Role
 
 __all__ = ["Asked", "Desk", "Question"]
+
+T = TypeVar("T")
 
 _KEPT_ANSWERS = 512
 _KEPT_CONDITIONS = 24
@@ -104,6 +106,10 @@ class Desk:
         """Return an answer, made once per record, view and filters."""
         return self._answers.get((kind, asked.view.table, asked.filters), [self._source], make)
 
+    def kept(self, kind: Hashable, make: Callable[[], T]) -> T:
+        """Return what is made once per record, for those who may see all of it."""
+        return self._answers.get((kind, "kept"), [self._source], make)
+
     def fixed(self, view: View, kind: Hashable, make: Callable[[], Payload]) -> Payload:
         """Return an answer that needs no filters."""
         return self._answers.get((kind, view.table), [self._source], make)
@@ -129,6 +135,8 @@ class Desk:
             "end": date_of(record.end).isoformat(),
             "exact": view.exact,
             "rule": None if view.exact else public_sentence(record),
+            "record": f"cleaned records {record.version}, incidents until {date_of(record.end - 1).isoformat()}",
+            "streets": view.exact and self.results.settings.patterns.streets is not None,
             **view.labels.described(),
         }
 

@@ -71,6 +71,8 @@ class Record:
     first, end : int
         Days since 1970-01-01 of the first incident, and the day after the last one, civil time.
     exact, released : View
+    version : str
+        Name of the snapshot.
     """
 
     room: QueryRoom
@@ -80,6 +82,7 @@ class Record:
     end: int
     exact: View
     released: View
+    version: str
 
 
 def open_record(settings: Settings, area: StudyArea) -> Record:
@@ -117,7 +120,8 @@ def _read(folder: Path, *, settings: Settings, area: StudyArea) -> Record:
     room.lock()
     pa.default_memory_pool().release_unused()
     shown = labels.without(rule)
-    return Record(room, area, rule, first or 0, end or 1, View("exact", labels, grid), View("released", shown, public))
+    views = View("exact", labels, grid), View("released", shown, public)
+    return Record(room, area, rule, first or 0, end or 1, *views, folder.resolve().parent.name)
 
 
 def _offences(dataset: ds.Dataset) -> pd.DataFrame:

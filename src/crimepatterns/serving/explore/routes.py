@@ -10,6 +10,7 @@ from crimepatterns.serving.explore.counting import Step, count
 from crimepatterns.serving.explore.desk import Desk, Question
 from crimepatterns.serving.explore.rows import count_rows, incident_rows
 from crimepatterns.serving.explore.search import find_places
+from crimepatterns.serving.explore.streets import city_streets, count_streets, streets_geojson
 from crimepatterns.serving.explore.tiles import tile_payload
 from crimepatterns.serving.payloads import json_payload, respond
 
@@ -26,6 +27,7 @@ def explore_routes(desk: Desk) -> APIRouter:
     router = APIRouter(prefix="/api/explore", tags=["explore"])
     _about(router, desk)
     _counts(router, desk)
+    _streets(router, desk)
 
     @router.get("/tiles/{z}/{x}/{y}", summary="Vector tile of incidents", response_class=Response)
     def get_tile(request: Request, question: Asking, z: int, x: int, y: int) -> Response:
@@ -95,6 +97,19 @@ def _counts(router: APIRouter, desk: Desk) -> None:
             ),
             cache_control=CONTROL,
         )
+
+
+def _streets(router: APIRouter, desk: Desk) -> None:
+    @router.get("/streets", summary="Stretches of street on which incidents are counted")
+    def get_streets(request: Request) -> Response:
+        made = desk.kept("streets-shapes", lambda: json_payload(streets_geojson(city_streets(desk))))
+        return respond(request, made, cache_control=CONTROL)
+
+    @router.get("/streets/counts", summary="Counts by stretch of street")
+    def get_street_counts(request: Request, question: Asking) -> Response:
+        asked = desk.read(request, question)
+        made = desk.answer(asked, "streets", lambda: json_payload(count_streets(city_streets(desk), asked)))
+        return respond(request, made, cache_control=CONTROL)
 
 
 def _rows_of(body: bytes) -> int:

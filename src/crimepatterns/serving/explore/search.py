@@ -7,10 +7,10 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-from crimepatterns.city import City
 from crimepatterns.errors import CrimePatternsError
 from crimepatterns.serving.explore.desk import Desk
 from crimepatterns.serving.explore.record import View
+from crimepatterns.serving.explore.streets import city_segments
 from crimepatterns.serving.names import place_name
 
 __all__ = ["find_places"]
@@ -74,10 +74,8 @@ def _streets(desk: Desk) -> gpd.GeoDataFrame | None:
     settings = desk.results.settings
     if settings.patterns.streets is None or settings.patterns.streets_id is None:
         return None
-    from crimepatterns.pattern_methods.opening import open_segments
-
     try:
-        segments = open_segments(City(settings)).table
+        segments = city_segments(desk).table
     except CrimePatternsError:
         return None
     return segments.dissolve("street_id").reset_index()

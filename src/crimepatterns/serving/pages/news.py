@@ -49,7 +49,7 @@ def news(results: Results, *, most: int) -> dict[str, Any]:
 
 
 def _in_turns(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give each item of one kind its turn; alerts of a category share the p-value of its table, so a second one waits."""
+    """Give each item of one kind its turn; alerts of a category share a p-value, so that a second one waits."""
     ordered, seen = sorted(items, key=_by_chance), set()
     first: list[dict[str, Any]] = []
     later: list[dict[str, Any]] = []

@@ -14,6 +14,7 @@ from crimepatterns.serving.pages.morning import morning
 from crimepatterns.serving.pages.neighbourhood import neighbourhood_list, neighbourhood_page
 from crimepatterns.serving.pages.patterns import patterns_page
 from crimepatterns.serving.pages.state import state_page
+from crimepatterns.serving.pages.views import view_routes
 from crimepatterns.serving.payloads import Payload, respond
 from crimepatterns.serving.rendering import Pages
 from crimepatterns.serving.results import Category, Results
@@ -67,7 +68,7 @@ def result_pages(results: Results, pages: Pages, work: Work, tokens: FormTokens)
         facts = state_page(results, work, tokens.of(_caller(request).name))
         return pages.show(request, "status.html", facts, entry="jobs")
 
-    return router, card_routes(results, tokens)
+    return router, card_routes(results, tokens), view_routes(results, tokens)
 
 
 def _about(router: APIRouter, results: Results, pages: Pages) -> None:

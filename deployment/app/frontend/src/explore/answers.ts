@@ -1,5 +1,5 @@
 // The answers of /api/explore; see serving/explore.
-import type { FeatureCollection, MultiPolygon, Polygon } from "geojson";
+import type { FeatureCollection, LineString, MultiPolygon, Polygon } from "geojson";
 
 export interface Facts {
   city: string;
@@ -8,6 +8,8 @@ export interface Facts {
   end: string;
   exact: boolean;
   rule: string | null;
+  record: string;
+  streets: boolean;
   categories: { slug: string; name: string; offences: { slug: string; name: string }[] }[];
   areas: { slug: string; name: string }[];
 }
@@ -42,6 +44,14 @@ export interface Place {
 }
 
 export type Cells = FeatureCollection<Polygon | MultiPolygon, { cell: string; name: string; km2: number }>;
+
+export interface StreetCounts {
+  index: number[];
+  counts: number[];
+  off: number;
+}
+
+export type StreetLines = FeatureCollection<LineString, { street: string; name: string; m: number }>;
 
 export class Refused extends Error {}
 

@@ -3,6 +3,7 @@ import "maplibre-gl/dist/maplibre-gl.css";
 import "../fonts.css";
 import "./explore.css";
 import { areas as readAreas } from "../api";
+import { savedViews } from "../saved";
 import { element, thousands } from "../text";
 import { watchTheme } from "../theme";
 import { ask, type Cells, type Counts, type Facts, type Place, type Rows } from "./answers";
@@ -12,6 +13,7 @@ import { Draw } from "./draw";
 import { ExploreMap } from "./map";
 import { Panel } from "./panel";
 import { dateOf, dayOf, filtersOf, type Layer, type Question, readQuestion, writeQuestion } from "./state";
+import { copyMap, inWords, writePaper } from "./paper";
 import { links, picture } from "./take";
 
 const root = document.querySelector<HTMLElement>("#explore")!;
@@ -34,6 +36,8 @@ class Explore {
   ) {
     this.panel = new Panel(facts, (some) => void this.change(some), (place) => this.go(place));
     this.clock = new Clock(facts, (some, how) => this.change(some, how));
+    part("streets-choice").hidden = !facts.streets;
+    if (!facts.streets && this.question.layer === "streets") this.question.layer = "places";
     this.listen();
   }
 
@@ -89,7 +93,7 @@ class Explore {
       if (turn.signal.aborted) return;
       this.counts = counts;
       this.show(counts, query);
-      await Promise.all([this.map?.show(query, counts, this.question), this.showIncidents(turn.signal)]);
+      await Promise.all([this.map?.show(query, counts, this.question, turn.signal), this.showIncidents(turn.signal)]);
       if (turn.signal.aborted) return;
       part("legend").replaceChildren(...(this.map?.legend() ?? []));
       part("error").hidden = true;
@@ -117,6 +121,7 @@ class Explore {
     this.showCharts(counts);
     this.showTables(counts);
     part("take").replaceChildren(...links(query, () => this.picture()));
+    writePaper(part("paper"), this.question, this.facts, counts);
     for (const input of root.querySelectorAll<HTMLInputElement>('input[name="layer"]')) input.checked = input.value === this.question.layer;
     document.title = `${shown} · Explore · ${this.facts.title}`;
   }
@@ -181,8 +186,15 @@ class Explore {
   private picture(): void {
     const canvas = this.map?.map.getCanvas();
     if (!canvas || !this.counts) return;
-    const told = filtersOf(this.question).split("&").filter(Boolean).map((one) => decodeURIComponent(one).replace("=", ": ")).join(" · ");
-    picture(canvas, this.facts, this.counts, told || `whole record, ${this.counts.filters.from} until ${this.counts.filters.until}`);
+    picture(canvas, this.facts, this.counts, inWords(this.question, this.facts, this.counts).map(([term, words]) => `${term}: ${words}`).join(" · "));
+  }
+
+  /** Paper has its own colours and width: the map is drawn again before it is copied. */
+  private print(): void {
+    if (!this.counts || !this.map) return;
+    writePaper(part("paper"), this.question, this.facts, this.counts);
+    this.map.map.redraw();
+    copyMap(this.map.map.getCanvas(), root.querySelector<HTMLCanvasElement>("#paper-map")!);
   }
 
   private listen(): void {
@@ -199,6 +211,7 @@ class Explore {
       });
     }
     this.listenToHours();
+    addEventListener("beforeprint", () => this.print());
     addEventListener("popstate", () => void this.restore());
     let width = innerWidth;
     addEventListener("resize", () => {
@@ -270,6 +283,7 @@ async function start(): Promise<void> {
   try {
     const [facts, cells] = await Promise.all([ask<Facts>("facts"), ask<Cells>("cells")]);
     explore = new Explore(facts, cells);
+    if (facts.exact) void savedViews(root.querySelector("[data-saved]"));
     await explore.start();
   } catch (error) {
     part("error").hidden = false;

@@ -6,7 +6,7 @@ import { type Palette, palette } from "../palette";
 import { element, thousands } from "../text";
 import { isDark, still } from "../theme";
 import type { Areas } from "../types";
-import type { Cells, Counts, Facts } from "./answers";
+import { ask, type Cells, type Counts, type Facts, type StreetCounts, type StreetLines } from "./answers";
 import type { Layer, Question } from "./state";
 
 const EMPTY = { type: "FeatureCollection" as const, features: [] };
@@ -21,7 +21,7 @@ export interface Picked {
 export class ExploreMap {
   readonly map: MapLibre;
   private question: string | null = null;
-  private breaks: Record<"grid" | "areas", number[]> = { grid: [], areas: [] };
+  private breaks: Record<"grid" | "areas" | "streets", number[]> = { grid: [], areas: [], streets: [] };
   // Nothing is drawn, and no tile asked for, before the first answer.
   private layer: Layer = "none";
 
@@ -48,7 +48,7 @@ export class ExploreMap {
   }
 
   /** Show the answer to a question; resolves when it is drawn. */
-  show(query: string, counts: Counts, question: Question): Promise<void> {
+  async show(query: string, counts: Counts, question: Question, signal: AbortSignal): Promise<void> {
     if (query !== this.question) {
       this.question = query;
       this.map.getSource<VectorTileSource>("incidents")!.setTiles([this.tiles(query)]);
@@ -56,11 +56,26 @@ export class ExploreMap {
     this.colour("grid", "cells", counts.cells.index, counts.cells.counts);
     const order = this.facts.areas.map((_, i) => i);
     this.colour("areas", "neighbourhoods", order, this.facts.areas.map((one) => counts.areas[one.slug] ?? 0));
+    if (question.layer === "streets") await this.showStreets(query, signal);
     this.layer = question.layer;
     this.visible();
     this.drawShape(question);
     this.paint();
     return this.idle();
+  }
+
+  /** Streets are many and seldom looked at: their lines come when they are first chosen, counts with each question. */
+  private async showStreets(query: string, signal: AbortSignal): Promise<void> {
+    const { map } = this;
+    if (!map.getSource("streets")) {
+      const lines = await ask<StreetLines>("streets");
+      if (!map.getSource("streets")) {
+        map.addSource("streets", { type: "geojson", data: lines });
+        map.addLayer({ id: "streets", type: "line", source: "streets", layout: { "line-cap": "round" }, paint: {} }, "names");
+      }
+    }
+    const { index, counts } = await ask<StreetCounts>(`streets/counts${query ? `?${query}` : ""}`, signal);
+    this.colour("streets", "streets", index, counts);
   }
 
   idle(): Promise<void> {
@@ -85,7 +100,7 @@ export class ExploreMap {
 
   /** What lies under a point, for those who clicked there or pressed Enter. */
   pick(point: { x: number; y: number }): Picked | null {
-    const layers = { places: ["places", "places-exact"], grid: ["cells"], areas: ["hoods"], none: [] }[this.layer];
+    const layers = { places: ["places", "places-exact"], grid: ["cells"], areas: ["hoods"], streets: ["streets"], none: [] }[this.layer];
     const box: [[number, number], [number, number]] = [[point.x - 4, point.y - 4], [point.x + 4, point.y + 4]];
     const found = layers.length ? this.map.queryRenderedFeatures(box, { layers }) : [];
     const first = found[0];
@@ -96,6 +111,7 @@ export class ExploreMap {
     }
     const n = Number(first.layer.id.startsWith("places") ? first.properties.n : (first.state.n ?? 0));
     const title = first.layer.id === "hoods" || first.layer.id === "cells" ? String(first.properties.name) : "Incidents close together";
+    if (first.layer.id === "streets") return { title: String(first.properties.street), lines: [["Incidents", thousands(n)], ["Length", `${first.properties.m} m`], ["Neighbourhood", String(first.properties.name)]] };
     const cell = first.layer.id === "cells" ? [["Cell", String(first.properties.cell)] as [string, string]] : [];
     return { title, lines: [["Incidents", thousands(n)], ...cell] };
   }
@@ -107,7 +123,7 @@ export class ExploreMap {
       return [element("p", { class: "remark" }, `Circles grow with the number of incidents. ${near}`)];
     }
     const breaks = this.breaks[this.layer];
-    const title = this.layer === "grid" ? "Incidents per cell" : "Incidents per neighbourhood";
+    const title = { grid: "Incidents per cell", areas: "Incidents per neighbourhood", streets: "Incidents per stretch of street" }[this.layer];
     return breaks.length ? [scale(title, breaks, this.colours.ramp(breaks.length), "none: not coloured")] : [element("p", { class: "remark" }, "No incidents to colour.")];
   }
 
@@ -148,7 +164,7 @@ export class ExploreMap {
     this.visible();
   }
 
-  private colour(kind: "grid" | "areas", source: string, ids: number[], counts: number[]): void {
+  private colour(kind: "grid" | "areas" | "streets", source: string, ids: number[], counts: number[]): void {
     this.map.removeFeatureState({ source });
     ids.forEach((id, i) => {
       if (counts[i]) this.map.setFeatureState({ source, id }, { n: counts[i] });
@@ -165,6 +181,14 @@ export class ExploreMap {
       const steps = breaks.flatMap((limit, i) => [limit, ramp[i]!]);
       map.setPaintProperty(id, "fill-color", breaks.length ? (["step", n, "rgba(0,0,0,0)", ...steps] as never) : "rgba(0,0,0,0)");
     }
+    if (map.getLayer("streets")) {
+      const { streets } = this.breaks;
+      const ramp = colours.ramp(Math.max(1, streets.length));
+      const n = ["coalesce", ["feature-state", "n"], 0];
+      const step = (none: unknown, values: unknown[]) => (streets.length ? ["step", n, none, ...streets.flatMap((limit, i) => [limit, values[i]])] : none) as never;
+      map.setPaintProperty("streets", "line-color", step(colours.line, ramp));
+      map.setPaintProperty("streets", "line-width", step(0.6, streets.map((_, i) => 1.5 + i)));
+    }
     const [blue, edge] = isDark() ? ["#56b4e9", "#0e1116"] : ["#0072b2", "#ffffff"];
     for (const id of ["places", "places-exact"]) map.setPaintProperty(id, "circle-color", blue);
     map.setPaintProperty("places-exact", "circle-stroke-color", edge);
@@ -177,6 +201,7 @@ export class ExploreMap {
     for (const [id, layer] of [["places", "places"], ["places-exact", "places"], ["cells", "grid"], ["hoods", "areas"]] as const) {
       this.map.setLayoutProperty(id, "visibility", layer === this.layer ? "visible" : "none");
     }
+    if (this.map.getLayer("streets")) this.map.setLayoutProperty("streets", "visibility", this.layer === "streets" ? "visible" : "none");
   }
 
   private drawShape({ polygon, near }: Question): void {

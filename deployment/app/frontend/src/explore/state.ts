@@ -1,5 +1,5 @@
 // The question, as it stands in the address: filters, layer and view.
-export type Layer = "places" | "grid" | "areas" | "none";
+export type Layer = "places" | "grid" | "areas" | "streets" | "none";
 
 export interface Question {
   offence: string[];
@@ -14,7 +14,7 @@ export interface Question {
   view: [number, number, number] | null;
 }
 
-const LAYERS: readonly Layer[] = ["places", "grid", "areas", "none"];
+const LAYERS: readonly Layer[] = ["places", "grid", "areas", "streets", "none"];
 const DAY = 86_400_000;
 
 export const dayOf = (text: string) => Math.round(Date.parse(`${text}T00:00:00Z`) / DAY);

@@ -10,8 +10,10 @@ export function links(query: string, picture: () => void): HTMLElement[] {
   );
   const button = element("button", { type: "button", class: "link", "data-take": "png" }, "Picture (PNG)");
   button.addEventListener("click", picture);
+  const paper = element("button", { type: "button", class: "link", "data-take": "paper" }, "Print or PDF");
+  paper.addEventListener("click", () => print());
   const address = element("code", {}, `${location.origin}/ogc`);
-  return [element("span", {}, "Download"), ...made, button, element("span", { class: "connect" }, "QGIS (OGC API Features): ", address)];
+  return [element("span", {}, "Download"), ...made, button, paper, element("span", { class: "connect" }, "QGIS (OGC API Features): ", address)];
 }
 
 export function picture(map: HTMLCanvasElement, facts: Facts, counts: Counts, told: string): void {
