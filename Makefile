@@ -80,9 +80,12 @@ bench: .make/environment ## Measure speed and memory against peers, as ratios in
 	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
 
 .PHONY: drill
-drill: .make/environment ## Kill the pipeline, and ingest from a failing portal, at random moments; check what is left (minutes)
+drill: .make/environment ## Kill the pipeline, ingest and mornings at random moments, fill the disk, promote and soak under load (hours)
 	@$(BIN)/python benchmarks/drills/kill_pipeline.py
 	@$(BIN)/python benchmarks/drills/kill_ingest.py
+	@$(BIN)/python benchmarks/drills/break_daily.py --kills 200 --fulls 20
+	@$(BIN)/python benchmarks/drills/promotions.py
+	@$(BIN)/python benchmarks/drills/soak.py --minutes 30
 
 .PHONY: live-check
 live-check: .make/environment ## Ask every known portal for ten records and check the mapped columns (needs a network)

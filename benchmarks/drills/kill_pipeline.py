@@ -87,24 +87,34 @@ def run_and_kill(root: Path, after_s: float) -> str:
     return lines[-1] if lines else "starting"
 
 
-def check(root: Path) -> list[str]:
-    """Open everything that is not a hidden temporary file."""
+def check(root: Path, *, seen: dict[Path, tuple[int, int]] | None = None) -> list[str]:
+    """Open everything that is not a hidden temporary file, or what is new since what was `seen` and found whole."""
     from crimepatterns.errors import CrimePatternsError
     from crimepatterns.store.models import load_model
 
     problems = []
+    whole: dict[Path, tuple[int, int]] = {} if seen is None else seen
     # Cleaned data lie behind a link to their current version.
     shown = [inner for link in (root / "data" / "processed").glob("*") for inner in link.rglob("*")]
     for path in sorted({*root.rglob("*"), *shown}):
         if not path.is_file() or any(part.startswith(".") for part in path.relative_to(root).parts):
             continue
+        facts = path.stat()
+        state = (facts.st_ino, facts.st_mtime_ns)
+        if whole.get(path) == state:
+            continue
         try:
             read(path)
+            whole[path] = state
         except Exception as error:  # noqa: BLE001  # whatever is wrong with a file is what the drill looks for
             problems.append(f"{path.relative_to(root)}: {error}")
     for manifest in sorted((root / "models").glob("*/*/manifest.json")):
+        folder, state = manifest.parent, (manifest.stat().st_ino, manifest.stat().st_mtime_ns)
+        if whole.get(folder) == state:
+            continue
         try:
-            load_model(manifest.parent)
+            load_model(folder)
+            whole[folder] = state
         except CrimePatternsError as error:
             problems.append(str(error))
     return problems
