@@ -1,9 +1,11 @@
 """How many incidents an earlier one brought, how soon and how near: a self-exciting process in space and time.
 
-lambda(t, x) = beta m(t) b(t, x) + sum over earlier incidents j of branching g(t - t_j) h(x - x_j)
+lambda(t, x) = beta m(t) b(t, x)
+               + sum over earlier incidents j of branching g(t - t_j) h(x - x_j) + lasting u(t - t_j) h'(x - x_j)
 
-g is exponential, h Gaussian. The background m(t) b(t, x) follows the record's course in time and a surface that knows
-nothing of the days near, see `crimepatterns.patterns.self_exciting_background`.
+g is exponential, h and h' Gaussian, u even up to the reach: what comes as readily late as soon tells of a busy place,
+not of followers. The background m(t) b(t, x) follows the record's course in time and a surface that knows nothing of
+the days near, see `crimepatterns.patterns.self_exciting_background`.
 """
 
 from collections.abc import Mapping
@@ -20,10 +22,10 @@ from crimepatterns.errors import PatternError
 from crimepatterns.patterns.self_exciting_background import Background, Raster
 from crimepatterns.patterns.self_exciting_likelihood import (
     LONGEST_HALF_LIFE_DAYS,
-    EarlierIncidents,
     Likelihood,
     Parameters,
 )
+from crimepatterns.patterns.self_exciting_pairs import EarlierIncidents
 from crimepatterns.patterns.self_exciting_process import Excitation
 
 __all__ = ["FEWEST_DAYS", "FEWEST_INCIDENTS", "SelfExciting", "self_exciting"]
@@ -33,8 +35,6 @@ FEWEST_DAYS = 180
 
 _GAP_DAYS = 45.0
 _GAP_HALF_LIVES = 5.0
-_NEAR_GAP_DAYS = 15.0
-_NEAR_GAP_HALF_LIVES = 3.0
 _START = Excitation(0.2, 5.0, 150.0)
 _ROUNDS = 6
 _SETTLED = 0.01
@@ -65,8 +65,8 @@ class SelfExciting:
     incidents, days : int
         What is explained.
     gain : float
-        How much likelier the followers make the record than the background alone, nats. None are shown below 12.5, or
-        where the half-life would be 30 days or more.
+        How much likelier the followers make the record than background and what lasts alone, nats. None are shown
+        below 12.5, or where the half-life would be 30 days or more.
     chance : ndarray of float, shape (incidents,)
         Chance of each explained incident that another one brought it, in order of time.
     row : ndarray of int, shape (incidents,)
@@ -178,7 +178,7 @@ _NOTHING = ((np.nan, (np.nan, np.nan)),) * 2
 def _figures(found: Parameters, likelihood: Likelihood) -> list[tuple[float, tuple[float, float]]]:
     """Branching, half-life and half-distance, each with its interval."""
     one = found.excitation
-    wide = _Z * np.sqrt(np.maximum(np.diag(likelihood.covariance(found)), 0.0))[1:]
+    wide = _Z * np.sqrt(np.maximum(np.diag(likelihood.covariance(found)), 0.0))[1:4]
     values = (one.branching, one.half_life_days, one.half_distance_m)
     return [
         (float(value), (float(value * np.exp(-spread)), float(value * np.exp(spread))))
@@ -249,7 +249,7 @@ class _Fit:
                 pairs = self._pairs(found.excitation)
                 likelihood = self._likelihood(weight, pairs, found.excitation)
             weight = likelihood.background_chance(found)
-            if turn > 1 and np.abs(found.vector - before)[1:].max() < _SETTLED:
+            if turn > 1 and np.abs(found.vector - before)[1:4].max() < _SETTLED:
                 break
         likelihood = self._likelihood(weight, pairs, found.excitation)
         return likelihood.maximise(found), likelihood
@@ -269,8 +269,7 @@ class _Fit:
     def _likelihood(self, weight: Floats, pairs: EarlierIncidents, excitation: Excitation) -> Likelihood:
         record = self._record
         gap = max(_GAP_DAYS, min(_GAP_HALF_LIVES * excitation.half_life_days, (record.last - record.day[0]) / 5.0))
-        near = float(np.clip(_NEAR_GAP_HALF_LIVES * excitation.half_life_days, 1.0, _NEAR_GAP_DAYS))
-        shape = self._background.density(weight, gap_days=gap, near_gap_days=near)
+        shape = self._background.density(weight, gap_days=gap)
         first = max(record.since, record.day[0] + min(pairs.reach_days, (record.last - record.day[0]) / 4.0))
         course, total = _course(record.day, weight, first, record.last)
         return Likelihood(

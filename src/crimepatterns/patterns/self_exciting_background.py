@@ -25,9 +25,6 @@ WIDTHS_M: tuple[float, ...] = (0.0, 40.0, 60.0, 85.0, 120.0, 170.0, 240.0, 340.0
 NEIGHBOURS: tuple[int, ...] = (4, 12, 36)
 """So many other incidents lie within the spread of one, for each surface."""
 
-NEAR_NEIGHBOURS: tuple[int, ...] = (12, 48)
-"""The same for surfaces that leave out fewer days; they steady the others."""
-
 MEMORY_NEIGHBOURS = 20
 MEMORY_DAYS = 60.0
 """Half-life of a surface that follows slow changes."""
@@ -116,7 +113,7 @@ class Background:
     y: Floats = field(repr=False)
     day: Floats = field(repr=False)
 
-    def density(self, weight: Floats, *, gap_days: float, near_gap_days: float) -> Floats:
+    def density(self, weight: Floats, *, gap_days: float) -> Floats:
         """Estimate the share of the background per square metre at each incident's place and day, shape (n,).
 
         It integrates to 1 over the study area on each day.
@@ -127,12 +124,9 @@ class Background:
             Chance of each incident that no other one brought it.
         gap_days : float
             Incidents closer in time than this are left out.
-        near_gap_days : float
-            The same for the surfaces that steady the others.
         """
         even = np.full(len(self.day), 1.0 / self.raster.inside.sum())
         apart = [self._apart(weight, neighbours, gap_days) for neighbours in NEIGHBOURS]
-        apart += [self._apart(weight, neighbours, near_gap_days) for neighbours in NEAR_NEIGHBOURS]
         levels = np.column_stack([even, *apart, self._remembered(weight, gap_days)])
         return _mixed(levels, weight) / self.raster.cell_m**2
 
@@ -183,7 +177,7 @@ class Background:
     def _kinds(self) -> dict[int, NDArray[np.int64]]:
         """Number of each incident's width, by how many neighbours it is to hold."""
         places = np.column_stack([self.x, self.y])
-        wanted = sorted({*NEIGHBOURS, *NEAR_NEIGHBOURS, MEMORY_NEIGHBOURS})
+        wanted = sorted({*NEIGHBOURS, MEMORY_NEIGHBOURS})
         most = [min(number, len(places) - 1) + 1 for number in wanted]
         reach = cKDTree(places).query(places, k=most)[0]
         # A Gaussian holds about as much as a disc of twice its variance.

@@ -13,7 +13,8 @@ from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns.self_exciting import SelfExciting, self_exciting
 from crimepatterns.patterns.self_exciting_background import Background, Raster
-from crimepatterns.patterns.self_exciting_likelihood import EarlierIncidents, Likelihood, Parameters
+from crimepatterns.patterns.self_exciting_likelihood import Likelihood, Parameters
+from crimepatterns.patterns.self_exciting_pairs import EarlierIncidents
 from crimepatterns.patterns.self_exciting_process import Excitation, Record, simulate
 from crimepatterns.visuals.static import followers_chart
 
@@ -119,9 +120,7 @@ def test_late_reports_take_the_last_days_away(record: Record, utc_area: StudyAre
 
 def test_the_slope_is_that_of_the_likelihood(record: Record, utc_area: StudyArea) -> None:
     raster = Raster.over(utc_area, record.x, record.y)
-    shape = Background(raster, record.x, record.y, record.day).density(
-        np.ones(len(record)), gap_days=45.0, near_gap_days=12.0
-    )
+    shape = Background(raster, record.x, record.y, record.day).density(np.ones(len(record)), gap_days=45.0)
     assert shape.min() > 0
     pairs = EarlierIncidents.find(record.x, record.y, record.day, reach_m=250.0, reach_days=30.0)
     spreads = np.geomspace(25.0, 400.0, 7)
@@ -130,7 +129,7 @@ def test_the_slope_is_that_of_the_likelihood(record: Record, utc_area: StudyArea
         np.array([raster.share_within(one) for one in spreads]), 30.0, DAYS,
     )  # fmt: skip
     explained = likelihood.explained
-    at = Parameters(1.1, Excitation(0.3, 5.0, 70.0)).vector
+    at = Parameters(1.1, Excitation(0.3, 5.0, 70.0), (0.05, 0.1, 0.02)).vector
 
     def value(vector: np.ndarray) -> float:
         return likelihood._value(vector, explained, pairs.of(explained), 1.0)[0]
