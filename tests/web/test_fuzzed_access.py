@@ -78,6 +78,8 @@ def test_odd_requests_break_nothing_and_show_nobody_too_much(
         sent = "POST" if "score/" in route else method
         got = event_loop.run(_send(app, sent, path, key, params=query, content=body if sent == "POST" else None))
         assert got.status_code < 500, f"{sent} {path} {query}: {got.text[:300]}"
+        if got.status_code >= 400 and path.startswith("/api/") and sent != "HEAD":
+            assert {name: type(told) for name, told in got.json().items()} == {"error": str, "detail": str}, path
         if role < Role.PLANNER:
             assert not any(secret in got.text for secret in secrets), f"{path} shows {role.label}s the plan"
         assert str(city.root) not in got.text
@@ -89,6 +91,16 @@ def test_the_plan_is_there_for_planners(city: Settings, secrets: list[str]) -> N
     _, key = create_key(city.root / city.security.keys_file, name="desk", role=Role.PLANNER)
     got = event_loop.run(_send(_application(city, "web")[0], "GET", "/reports/plan.csv", key))
     assert all(secret in got.text for secret in secrets)
+
+
+@pytest.mark.parametrize("server", ["web", "model"])
+def test_refusals_are_described_as_they_are(city: Settings, server: str) -> None:
+    described = _application(city, server)[0].openapi()
+    assert set(described["components"]["schemas"]["Failure"]["properties"]) == {"error", "detail"}
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            told = operation["responses"]["422"]["content"]["application/json"]["schema"]
+            assert told == {"$ref": "#/components/schemas/Failure"}, f"{method} {path}"
 
 
 def _application(city: Settings, server: str) -> tuple[FastAPI, AccessTable]:

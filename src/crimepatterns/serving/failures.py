@@ -1,8 +1,11 @@
 """One table from what went wrong to what the browser is told."""
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from crimepatterns.errors import (
@@ -13,7 +16,15 @@ from crimepatterns.errors import (
     MissingInputError,
 )
 
-__all__ = ["STATUS", "UnknownNameError", "UnreadableRequestError", "install_failure_handlers", "status_of"]
+__all__ = [
+    "FAILURES",
+    "STATUS",
+    "Failure",
+    "UnknownNameError",
+    "UnreadableRequestError",
+    "install_failure_handlers",
+    "status_of",
+]
 
 
 class UnknownNameError(CrimePatternsError):
@@ -35,6 +46,26 @@ STATUS: tuple[tuple[type[CrimePatternsError], int], ...] = (
 )
 """From exception class to HTTP status; the first class that fits decides."""
 
+
+class Failure(BaseModel):
+    """What every refused or failed request is answered with."""
+
+    error: str
+    detail: str
+
+
+FAILURES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Failure, "description": told}
+    for status, told in (
+        (401, "A key is needed, or this one is not known"),
+        (403, "The role does not reach so far"),
+        (404, "No such name here, or its stage has not run"),
+        (422, "A parameter cannot be read"),
+        (429, "Too many requests"),
+        (503, "A stored file is damaged"),
+    )
+}
+"""The same, for the description of an API."""
 
 _NOWHERE = "No such address here: the page is at /, the addresses of the API are listed in /api/openapi.json."
 

@@ -10,6 +10,7 @@ from crimepatterns.serving.explore.desk import Desk
 from crimepatterns.serving.explore.page import explore_page
 from crimepatterns.serving.explore.routes import explore_routes
 from crimepatterns.serving.explore.routes_files import download_routes, ogc_routes
+from crimepatterns.serving.failures import FAILURES
 from crimepatterns.serving.metrics import ServerMetrics
 from crimepatterns.serving.metrics_of_results import ResultsCollector
 from crimepatterns.serving.names import (
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # both viewers load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        responses=FAILURES,
         openapi_url="/api/openapi.json",
     )
     assets = Assets(find_resource("deployment/app/static"))

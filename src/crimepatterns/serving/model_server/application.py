@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 
 from crimepatterns.config import Settings
 from crimepatterns.serving.assembling import assemble
+from crimepatterns.serving.failures import FAILURES
 from crimepatterns.serving.metrics import ServerMetrics
 from crimepatterns.serving.model_server.current import Current
 from crimepatterns.serving.model_server.metrics import ServedCollector
@@ -68,6 +69,7 @@ def create_model_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=FAILURES,
         openapi_url="/v1/openapi.json",
         lifespan=watched,
     )

@@ -1,5 +1,6 @@
 """Areas and periods compared: counts with the corrected z, and the course of each neighbourhood."""
 
+import re
 from typing import Any
 
 from crimepatterns.errors import MissingInputError
@@ -55,10 +56,18 @@ def _table(results: Results, category: Category) -> dict[str, Any]:
     return {
         "periods": periods,
         "areas": [{"name": name, "cells": areas[name], "whole": _any(areas[name])["whole"]} for name in order],
-        "sentence": with_place_names(str(facts.get("sentence", "")), names),
+        "sentence": with_place_names(_in_order(str(facts.get("sentence", ""))), names),
         "fdr": float(facts.get("parameters", {}).get("fdr", 0.05)),
         "as_of": str(facts.get("as_of", ""))[:10],
     }
+
+
+def _in_order(sentences: str) -> str:
+    """Put what is said of each period in the order of the table: stored results tell the last day last."""
+    parts = re.split(rf"(?<=\.) (?=(?:{'|'.join(PERIODS)}):)", sentences)
+    order = {period: number for number, period in enumerate(PERIODS)}
+    parts.sort(key=lambda part: order.get(part.partition(":")[0], len(order)))
+    return " ".join(part[:1].upper() + part[1:] for part in parts)
 
 
 def _any(cells: dict[str, Any]) -> dict[str, Any]:

@@ -270,10 +270,12 @@ class Explore {
   }
 }
 
+const signed = (percent: number) => (percent > 0 ? `+${percent}` : percent < 0 ? `−${-percent}` : "±0");
+
 function before(counts: Counts): string {
   if (!counts.before) return "";
   const change = counts.total - counts.before.total;
-  const share = counts.before.total ? ` (${change >= 0 ? "+" : "−"}${Math.round((100 * Math.abs(change)) / counts.before.total)} %)` : "";
+  const share = counts.before.total ? ` (${signed(Math.round((100 * change) / counts.before.total))} %)` : "";
   return `${thousands(counts.before.total)} in the ${dayOf(counts.before.until) - dayOf(counts.before.from)} days before${share}`;
 }
 
