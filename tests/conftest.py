@@ -86,6 +86,7 @@ SLOW_FILES = (
     "unit/visuals/test_maps.py",
     "web/test_explore_chicago.py",
     "web/test_monitoring_page.py",
+    "web/test_upload.py",
 )
 """Files whose tests or fixtures take more than a few seconds."""
 SLOW_MODELS = ("random_forest", "gradient_boosting", "poisson_boosting", "stack", "additive_intensity")

@@ -91,7 +91,8 @@ def test_the_menu_leads_through_all_pages_with_the_keyboard(opened: Opener) -> N
     page.keyboard.press("Enter")
     names = page.locator(".menu a").all_inner_texts()
     assert names == [
-        "This morning", "Explore", "Patterns", "Forecast", "Compare", "Neighbourhoods", "Data", "Monitoring", "Status",
+        "This morning", "Explore", "Patterns", "Forecast", "Compare", "Neighbourhoods", "Data", "Monitoring",
+        "Upload", "Status",
     ]  # fmt: skip
     page.keyboard.press("Tab")
     expect(page.locator(".menu a").first).to_be_focused()

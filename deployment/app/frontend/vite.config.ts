@@ -10,6 +10,6 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     target: "es2022",
-    rollupOptions: { input: { main: "src/main.ts", site: "src/site.ts", jobs: "src/jobs.ts", explore: "src/explore/main.ts" } },
+    rollupOptions: { input: { main: "src/main.ts", site: "src/site.ts", jobs: "src/jobs.ts", upload: "src/upload/main.ts", explore: "src/explore/main.ts" } },
   },
 });

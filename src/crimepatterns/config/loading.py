@@ -36,6 +36,7 @@ from crimepatterns.config.work import (
     PlanSettings,
     QualitySettings,
     ServingSettings,
+    UploadSettings,
 )
 from crimepatterns.errors import ConfigError
 
@@ -69,6 +70,7 @@ class Settings(Model):
     context: tuple[ContextSettings, ...] = ()
     daily: DailySettings = DailySettings()
     jobs: JobSettings = JobSettings()
+    uploads: UploadSettings = UploadSettings()
     tracking: TrackingSettings = TrackingSettings()
     serving: ServingSettings = ServingSettings()
     security: SecuritySettings = SecuritySettings()

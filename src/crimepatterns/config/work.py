@@ -19,6 +19,7 @@ __all__ = [
     "PlanSettings",
     "QualitySettings",
     "ServingSettings",
+    "UploadSettings",
 ]
 
 
@@ -229,6 +230,15 @@ class JobSettings(Model):
     at_once: PositiveInt = 2
     most_hours: Positive = 12.0
     keep: PositiveInt = 30
+
+
+class UploadSettings(Model):
+    """Incident files that analysts bring by the browser."""
+
+    max_mb: PositiveInt = 200
+    most: PositiveInt = 20
+    most_seconds: Positive = 900.0
+    preview_rows: PositiveInt = 100_000
 
 
 class ServingSettings(Model):

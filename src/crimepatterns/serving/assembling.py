@@ -1,6 +1,6 @@
 """What every server is wrapped in: each route has a role, every request is guarded, counted, logged and headed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, FastAPI
 
@@ -17,7 +17,13 @@ __all__ = ["assemble"]
 
 
 def assemble(
-    app: FastAPI, routers: Sequence[APIRouter], settings: Settings, *, access: AccessTable, metrics: ServerMetrics
+    app: FastAPI,
+    routers: Sequence[APIRouter],
+    settings: Settings,
+    *,
+    access: AccessTable,
+    metrics: ServerMetrics,
+    bodies: Mapping[str, int] | None = None,
 ) -> None:
     """Put routes and middleware onto an application, in the one order that guards all of it.
 
@@ -31,12 +37,14 @@ def assemble(
         The role of each route; one without a role ends the start.
     metrics : ServerMetrics
         Where requests are counted.
+    bodies : mapping of str to int, optional
+        Routes that take long bodies; see `Gate`.
     """
     for router in routers:
         access.check(router.routes)
         app.include_router(router)
     install_failure_handlers(app, root=str(settings.root.resolve()))
-    guard(app, settings, access)
+    guard(app, settings, access, bodies)
     app.add_middleware(CountRequests, metrics=metrics)
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)

@@ -60,6 +60,8 @@ FAILURES: dict[int | str, dict[str, Any]] = {
         (401, "A key is needed, or this one is not known"),
         (403, "The role does not reach so far"),
         (404, "No such name here, or its stage has not run"),
+        (409, "Something else is at work"),
+        (413, "The body is larger than may be"),
         (422, "A parameter cannot be read"),
         (429, "Too many requests"),
         (503, "A stored file is damaged"),

@@ -15,6 +15,7 @@ PAGES = (
     ("/neighbourhoods", "Neighbourhoods"),
     ("/data", "Data"),
     ("/monitoring", "Monitoring"),
+    ("/upload", "Upload"),
     ("/status", "Status"),
 )
 """Address and name of each page of the menu."""

@@ -58,6 +58,7 @@ class Pages:
             "menu": menu(self._access, caller.role, request.url.path),
             "path": request.url.path,
             "category": None,
+            "chosen": getattr(request.state, "chosen", None),
         }
         page = self._templates.get_template(template).render({**frame, **facts})
         answer = respond(request, Payload.of(page.encode(), "text/html; charset=utf-8"))

@@ -1,16 +1,17 @@
 """The web application, put together: settings in, application out."""
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.templating import Jinja2Templates
 
 from crimepatterns.config import Settings, find_resource
 from crimepatterns.serving.assembling import assemble
 from crimepatterns.serving.assets import Assets
+from crimepatterns.serving.chosen_city import ChosenCity
 from crimepatterns.serving.explore.desk import Desk
 from crimepatterns.serving.explore.page import explore_page
 from crimepatterns.serving.explore.routes import explore_routes
 from crimepatterns.serving.explore.routes_files import download_routes, ogc_routes
-from crimepatterns.serving.failures import FAILURES
+from crimepatterns.serving.failures import FAILURES, install_failure_handlers
 from crimepatterns.serving.metrics import ServerMetrics
 from crimepatterns.serving.metrics_of_results import ResultsCollector
 from crimepatterns.serving.names import (
@@ -29,8 +30,10 @@ from crimepatterns.serving.routes_api import api_routes
 from crimepatterns.serving.routes_health import health_routes
 from crimepatterns.serving.routes_jobs import job_api, job_pages
 from crimepatterns.serving.routes_pages import page_routes
+from crimepatterns.serving.routes_uploads import upload_api, upload_page
 from crimepatterns.serving.security.roles import WEB_ACCESS
 from crimepatterns.serving.security.tokens import FormTokens
+from crimepatterns.serving.uploading import Uploading
 from crimepatterns.serving.work import Work
 from crimepatterns.version import __version__
 
@@ -58,9 +61,6 @@ def create_app(settings: Settings) -> FastAPI:
     results = Results(settings)
     metrics = ServerMetrics("web")
     metrics.register(ResultsCollector(results))
-    templates = Jinja2Templates(find_resource("deployment/app/templates"))
-    templates.env.filters.update(place=place_name, count=count_text, thousands=_thousands, chance=chance_text)
-    templates.env.filters.update(day=day_text, p=p_text, told=code_text, placed=with_place_names)
     app = FastAPI(
         title=f"Crime patterns of {settings.title}",
         summary="Hot spots, forecasts of places and times, patrol plan and scoreboard; never about persons.",
@@ -72,24 +72,54 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     assets = Assets(find_resource("deployment/app/static"))
-    pages = Pages(templates, assets, WEB_ACCESS)
+    pages = Pages(_templates(), assets, WEB_ACCESS)
     desk = Desk(results)
     work, tokens = Work(settings), FormTokens()
+    uploading = Uploading(settings, work)
     routers = (
-        api_routes(results),
+        *_about_a_city(results, desk, pages, assets, work, tokens),
         health_routes(results, metrics),
-        page_routes(results, pages, assets),
-        *result_pages(results, pages, work, tokens),
         job_api(work),
         job_pages(pages, work, tokens),
+        upload_api(uploading),
+        upload_page(results, pages, uploading, tokens),
+    )
+
+    def another(city: Settings) -> FastAPI:
+        other = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+        found = Results(city)
+        for router in _about_a_city(found, Desk(found), pages, assets, work, tokens):
+            other.include_router(router)
+        install_failure_handlers(other, root=str(city.root.resolve()))
+        return other
+
+    app.add_middleware(ChosenCity, shelf=uploading.shelf, make=another)
+    bodies = {"/api/uploads": settings.uploads.max_mb << 20}
+    assemble(app, routers, settings, access=WEB_ACCESS, metrics=metrics, bodies=bodies)
+    app.state.desk = desk
+    return app
+
+
+def _about_a_city(
+    results: Results, desk: Desk, pages: Pages, assets: Assets, work: Work, tokens: FormTokens
+) -> tuple[APIRouter, ...]:
+    """Make the routes whose answers are about one city."""
+    return (
+        api_routes(results),
+        page_routes(results, pages, assets),
+        *result_pages(results, pages, work, tokens),
         explore_routes(desk),
         explore_page(results, pages),
         download_routes(desk),
         ogc_routes(desk),
     )
-    assemble(app, routers, settings, access=WEB_ACCESS, metrics=metrics)
-    app.state.desk = desk
-    return app
+
+
+def _templates() -> Jinja2Templates:
+    templates = Jinja2Templates(find_resource("deployment/app/templates"))
+    templates.env.filters.update(place=place_name, count=count_text, thousands=_thousands, chance=chance_text)
+    templates.env.filters.update(day=day_text, p=p_text, told=code_text, placed=with_place_names)
+    return templates
 
 
 def _thousands(value: float) -> str:

@@ -83,6 +83,11 @@ class Layout:
         return self.root / "data" / "views" / f"{self.city}.json"
 
     @property
+    def uploads(self) -> Path:
+        """Files that were uploaded, ``<upload>/`` each with what is known of it and its city file."""
+        return self.root / "data" / "uploads"
+
+    @property
     def issued(self) -> Path:
         """Forecasts as they were issued, and what came of them; apart from results: nothing can make them again."""
         return self.root / "data" / "issued" / self.city

@@ -5,7 +5,7 @@ import pytest
 from crimepatterns.serving.navigation import PAGES, menu
 from crimepatterns.serving.security.roles import WEB_ACCESS, AccessTable, Role
 
-ALL = AccessTable(dict(zip((path for path, _ in PAGES), (Role.ANALYST,) * 5 + (Role.PLANNER,) * 4, strict=True)))
+ALL = AccessTable(dict(zip((path for path, _ in PAGES), (Role.ANALYST,) * 5 + (Role.PLANNER,) * 5, strict=True)))
 
 
 def test_only_pages_that_exist_and_may_be_opened_are_shown() -> None:

@@ -139,7 +139,10 @@ class JobDesk:
         config = folder / "settings.yaml"
         write_text(config, settings_text(city))
         config.chmod(0o600)
-        steps = [{"name": step.name, "arguments": [*step.arguments, "--config", str(config)]} for step in kind.steps]
+        steps = [
+            {"name": step.name, "arguments": [*step.arguments, "--config", str(config)], "optional": step.optional}
+            for step in kind.steps
+        ]
         write_json(
             folder / "job.json",
             {

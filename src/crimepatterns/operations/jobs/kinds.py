@@ -15,10 +15,13 @@ class Step:
         What it does, for people.
     arguments : tuple of str
         After ``crimepatterns``; the city file is added.
+    optional : bool
+        Whether the job goes on where it fails: few records carry less than many.
     """
 
     name: str
     arguments: tuple[str, ...]
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ KINDS = {
         JobKind("forecast", "Forecast", "The next period by every model, and the patrol plan from it.",
                 _commands(Forecast="forecast", Plan="plan"), "/forecast"),
         JobKind("upload", "Upload", "Make a city of an uploaded file.",
-                _commands(Copy="ingest", Clean="clean", Doubt="check", Find_patterns="patterns", Draw="visualize"),
+                (*_commands(Copy="ingest", Clean="clean"), Step("Doubt", ("check",), optional=True),
+                 Step("Find patterns", ("patterns",), optional=True)),
                 "/upload", offered=False),
     )
 }  # fmt: skip

@@ -37,18 +37,21 @@ def main(folder: Path) -> int:
     told = read_json(folder / "job.json")
     write_process(folder, os.getpid())
     deadline = time.monotonic() + float(told["most_seconds"])
+    lacking = []
     try:
         for number, step in enumerate(told["steps"], 1):
             write_json(folder / "step.json", {"number": number, "name": step["name"]})
             (folder / "progress.json").unlink(missing_ok=True)
             problem = _run(folder, step, deadline)
-            if problem:
+            if problem and step["optional"] and time.monotonic() < deadline:
+                lacking.append(problem)
+            elif problem:
                 write_outcome(folder, "failed", problem)
                 return 1
     except _StoppedError:
         write_outcome(folder, "failed", "It was stopped from outside. The last good result stands.")
         return 1
-    write_outcome(folder, "done", _conclusion(folder))
+    write_outcome(folder, "done", " ".join(["Without:", *lacking]) if lacking else _conclusion(folder))
     return 0
 
 
@@ -91,9 +94,15 @@ def _complaint(folder: Path) -> str:
 
 
 def _conclusion(folder: Path) -> str:
-    """Return what the last command said at its end where that is a sentence, also in the last cell of its table."""
-    last = (last_words(folder) or [""])[-1].rpartition("\N{BOX DRAWINGS LIGHT VERTICAL}")[2].strip()
-    return last if last.endswith(".") else ""
+    """Return what the last command said at its end where that is a sentence, also in the last row of its table."""
+    said: list[str] = []
+    for line in reversed(last_words(folder)):
+        name, edge, text = line.rpartition("\N{BOX DRAWINGS LIGHT VERTICAL}")
+        said.insert(0, text.strip())
+        if not edge or name.replace("\N{BOX DRAWINGS LIGHT VERTICAL}", "").strip():
+            break  # not a row that goes on
+    whole = " ".join(said)
+    return whole if whole.endswith(".") else ""
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # what a handler is given

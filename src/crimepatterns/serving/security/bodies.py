@@ -5,6 +5,9 @@ from starlette.types import Message, Receive, Scope
 
 __all__ = ["limited"]
 
+_LARGE = 16 << 20
+"""What is allowed to be so long is a file."""
+
 
 def limited(scope: Scope, receive: Receive, most: int) -> Receive:
     """Return a `receive` that stops with status 413 once a body grows beyond `most` bytes.
@@ -32,4 +35,6 @@ def limited(scope: Scope, receive: Receive, most: int) -> Receive:
 
 
 def _told(most: int) -> str:
+    if most >= _LARGE:
+        return f"The file must not be larger than {most >> 20} MB (uploads.max_mb)."
     return f"The body must not be longer than {most // 1024} kB (security.max_body_kb)."

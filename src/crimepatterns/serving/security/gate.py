@@ -58,9 +58,14 @@ class Gate:
     app : ASGI application
     settings : Settings
     access : AccessTable
+    bodies : mapping of str to int, optional
+        Routes that take longer bodies than ``security.max_body_kb``, with how many bytes; these stream them to disk.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, access: AccessTable) -> None:
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, access: AccessTable, bodies: Mapping[str, int] | None = None
+    ) -> None:
+        self._bodies = dict(bodies or {})
         self._app, self._access, self._settings = app, access, settings.security
         self._keys = KeyRing(in_root(settings, self._settings.keys_file))
         self._log = in_root(settings, self._settings.audit_file)
@@ -82,7 +87,8 @@ class Gate:
             caller = await self._caller(scope)
             state["caller"] = caller
             self._admit(caller, needed, scope)
-            passed_on = _measured(scope, receive, self._settings.max_body_kb * 1024)
+            most = self._bodies.get(str(state["route"]), self._settings.max_body_kb * 1024)
+            passed_on = _measured(scope, receive, most)
         except _RefusedError as refused:
             await self._note("refused", scope, caller, status=refused.status)
             await _answer(send, refused)
@@ -175,9 +181,14 @@ def _measured(scope: Scope, receive: Receive, most: int) -> Receive:
 def _from_own_page(scope: Scope) -> bool:
     """Whether a request that is not for reading comes from no page, or from this server's own."""
     headers = dict(scope["headers"])
-    if headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
+    told = headers.get(b"sec-fetch-site", b"none")
+    if told not in {b"none", b"same-origin"}:
         return False
     origin = headers.get(b"origin")
+    if origin == b"null" and told == b"same-origin":
+        return (
+            True  # a form of ours: pages that send no referrer tell no origin either, and no page can forge the other
+        )
     return origin is None or urlsplit(origin.decode("latin-1")).netloc == headers.get(b"host", b"").decode("latin-1")
 
 

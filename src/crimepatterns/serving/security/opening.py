@@ -1,5 +1,7 @@
 """Before a server opens: it is not reachable from elsewhere unless somebody decided who may see what."""
 
+from collections.abc import Mapping
+
 from starlette.applications import Starlette
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -47,9 +49,9 @@ def check_binding(settings: Settings) -> None:
     )
 
 
-def guard(app: Starlette, settings: Settings, access: AccessTable) -> None:
+def guard(app: Starlette, settings: Settings, access: AccessTable, bodies: Mapping[str, int] | None = None) -> None:
     """Put the gate in front of an application, and before it the check of the name by which it is called."""
-    app.add_middleware(Gate, settings=settings, access=access)
+    app.add_middleware(Gate, settings=settings, access=access, bodies=bodies)
     names = settings.security.hosts or (LOOPBACK_NAMES if is_loopback(settings.serving.host) else ())
     if names:
         # A page elsewhere must not reach this server under a name of its own (DNS rebinding).
