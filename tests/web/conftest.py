@@ -87,7 +87,7 @@ def opened(browser: Browser, server: str) -> Iterator[Opener]:
         context = browser.new_context(base_url=server, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("requestfailed", lambda request: complaints.extend(_failed(request)))
