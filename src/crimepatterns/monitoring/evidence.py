@@ -38,6 +38,9 @@ RATIO_RANGE: Final = (0.8, 1.25)
 
 _WORSE_LOW, _WORSE_HIGH = (0.35, 0.55, 0.7), (1.45, 1.9, 3.0)
 _GOOD = (0.9, 1.0, 1.11)
+_STAKED: Final = MappingProxyType({"hot_low": 0.5})
+_STAKED_ELSE = 0.125
+"""Half of each week's coin bets that places have moved, which is how champions mostly break; the rest is shared out."""
 _STAKES = (0.3, 0.6, 0.9)
 _LONGEST_LOG = 600.0
 _MOST_SHARE = 0.98
@@ -130,8 +133,9 @@ class Evidence:
 
     @property
     def mean(self) -> float:
-        """Mean over all tests: an e-detector again, since means of e-values are e-values."""
-        return float(np.mean([self.of(test) for test in self.wealth])) if self.wealth else 0.0
+        """Mean over all tests by what is staked on them: an e-detector again, as means of e-values are e-values."""
+        staked = [_STAKED.get(test, _STAKED_ELSE) for test in self.wealth]
+        return float(np.average([self.of(test) for test in self.wealth], weights=staked)) if self.wealth else 0.0
 
     @property
     def least(self) -> float:
