@@ -53,6 +53,8 @@ export class ExploreMap {
       this.question = query;
       this.map.getSource<VectorTileSource>("incidents")!.setTiles([this.tiles(query)]);
     }
+    // Many incidents would cover the whole city from afar; near by, circles keep their size.
+    this.map.setPaintProperty("places", "circle-radius", radius(Math.max(1, Math.sqrt(counts.total / 12_000))));
     this.colour("grid", "cells", counts.cells.index, counts.cells.counts);
     const order = this.facts.areas.map((_, i) => i);
     this.colour("areas", "neighbourhoods", order, this.facts.areas.map((one) => counts.areas[one.slug] ?? 0));
@@ -154,7 +156,7 @@ export class ExploreMap {
     map.addLayer({ id: "cells", type: "fill", source: "cells", paint: { "fill-opacity": 0.85 } }, BELOW);
     map.addLayer({ id: "hoods", type: "fill", source: "neighbourhoods", paint: { "fill-opacity": 0.85 } }, BELOW);
     const places = { type: "circle" as const, source: "incidents", "source-layer": "incidents" };
-    const size = ["interpolate", ["linear"], ["sqrt", ["get", "n"]], 1, 2, 4, 4.5, 20, 11, 60, 20] as never;
+    const size = radius(1);
     map.addLayer({ id: "places", ...places, maxzoom: 15, paint: { "circle-radius": size, "circle-opacity": 0.72 } }, "names");
     map.addLayer({ id: "places-exact", ...places, minzoom: 15, paint: { "circle-radius": this.facts.exact ? 5 : size, "circle-opacity": 0.8, "circle-stroke-width": 1 } }, "names");
     map.addLayer({ id: "shape-fill", type: "fill", source: "shape", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-opacity": 0.1 } });
@@ -208,6 +210,12 @@ export class ExploreMap {
     const ring = polygon.length ? [...polygon, polygon[0]!] : near ? circle(near) : null;
     this.data("shape").setData(ring ? { type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [ring] } } : EMPTY);
   }
+}
+
+/** Circles that grow with the square root of the number; from afar so many times smaller. */
+function radius(smaller: number): never {
+  const size = (by: number) => ["interpolate", ["linear"], ["/", ["sqrt", ["get", "n"]], by], 0.2, 1.1, 1, 2, 4, 4.5, 20, 11, 60, 20];
+  return ["interpolate", ["linear"], ["zoom"], 10, size(smaller), 14, size(1)] as never;
 }
 
 /** Lower limits of at most six classes, each as many times the one before. */
