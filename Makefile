@@ -55,13 +55,14 @@ check: .make/environment ## Lint, format, types, layers: what a commit must pass
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
+# Tests of one file share what its fixtures made, in their order: one worker has them all (loadfile).
 .PHONY: test
 test: setup-system frontend ## Set up and run every test (REQUIRE=all: a skip is a failure)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 .PHONY: test-fast
 test-fast: frontend ## The tests that take under two minutes together
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow and not chromium'
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not chromium'
 
 .PHONY: test-container
 test-container: frontend ## Build the image, run it without root on a read-only disk, and probe it (root on Debian; minutes)

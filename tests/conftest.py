@@ -94,14 +94,9 @@ SLOW_MODELS = ("random_forest", "gradient_boosting", "poisson_boosting", "stack"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker; mark as slow what runs the pipeline, lies in a slow file, or fits a learner.
-
-    Tests of one file share its fixtures, and may go on from what the test before left: two workers must not share them.
-    """
+    """Mark as slow what needs a run of the whole pipeline, lies in a slow file, or fits a learner."""
     for item in items:
         path = item.path.relative_to(PROJECT / "tests").as_posix()
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(path))
         named = item.name.partition("[")[2]
         learns = path.startswith(("contracts", "properties")) and any(model in named for model in SLOW_MODELS)
         if learns or path in SLOW_FILES or "small_city_run" in getattr(item, "fixturenames", ()):

@@ -66,12 +66,15 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_lost_project_folder_comes_back(city: Settings, tmp_path: Path) -> None:
-    kept = back_up(city, tmp_path / "kept.tar")
     layout = Layout(city.root, city.city)
+    layout.saved_views.parent.mkdir(parents=True)
+    layout.saved_views.write_text('{"views": []}')
+    kept = back_up(city, tmp_path / "kept.tar")
     before, table = content(layout.raw), table_of(layout)
     shutil.rmtree(city.root)
     found = restore(city, tmp_path / "kept.tar", seal=kept.seal)
     assert not found.replaced
+    assert layout.saved_views.read_text() == '{"views": []}'
     after = content(layout.raw)
     assert {name: after[name] for name in after} == {name: before[name] for name in after}
     assert set(before) - set(after) <= {".digests.json"}

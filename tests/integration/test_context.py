@@ -36,8 +36,6 @@ from crimepatterns.store.audit_tables import read_audit_table
 from crimepatterns.store.context_layers import read_context_layer
 from crimepatterns.store.layout import Layout
 
-pytestmark = pytest.mark.xdist_group("context")
-
 ZONE = "America/Chicago"
 BARS: dict[str, Any] = {
     "name": "bars",

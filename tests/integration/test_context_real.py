@@ -24,7 +24,7 @@ from crimepatterns.features.covariates import distance_to_nearest, point_counts
 from crimepatterns.sources.context_file import read_context
 from crimepatterns.store.audit_tables import read_audit_table
 
-pytestmark = [pytest.mark.shared, pytest.mark.xdist_group("context-real")]
+pytestmark = pytest.mark.shared
 
 PROJECT = Path(__file__).resolve().parents[2]
 CENSUS = "chicago/community_area_socioeconomic.csv"

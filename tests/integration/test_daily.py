@@ -16,7 +16,7 @@ from crimepatterns.operations.locking import city_lock
 from crimepatterns.store.atomic import read_json, write_json
 from crimepatterns.store.layout import Layout
 
-pytestmark = [pytest.mark.xdist_group("daily"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 SETTINGS = {
     "source.incidents": 4_000,

@@ -14,8 +14,6 @@ from crimepatterns.errors import ConfigError
 from crimepatterns.operations.pipeline import run_stage
 from servers.postgres import PASSWORD, PostgresServer
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "cities" / "records_system.yaml"
 TABLE = """CREATE TABLE rms.incidents AS SELECT 'HX-' || i AS incident_no,
     '2024-01-01 00:30'::timestamp + i * interval '37 minutes' AS occurred_from,

@@ -32,7 +32,7 @@ from crimepatterns.model_training import train
 from crimepatterns.store.cell_counts import count_cells
 from crimepatterns.store.models import load_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.slow
 CATEGORIES = ("burglary", "theft")
 
 

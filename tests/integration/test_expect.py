@@ -20,7 +20,7 @@ from crimepatterns.operations.sentences import sentence_of
 from crimepatterns.store.layers import read_forecast, read_layer
 from crimepatterns.visuals import static
 
-pytestmark = [pytest.mark.xdist_group("expect"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from crimepatterns.store.layers import read_forecast, read_layer
 from crimepatterns.store.scorecards import read_scorecard
 from crimepatterns.visualization import visualize
 
-pytestmark = pytest.mark.xdist_group("forecast_outputs")
 CITY = {
     "source": {"incidents": 6_000, "years": 1},
     "grid": {"cell_size_m": 600},

@@ -14,8 +14,6 @@ from crimepatterns.operations.pipeline import run_all, run_stage
 from crimepatterns.operations.stages import STAGES
 from crimepatterns.store.layout import Layout
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV_")}

@@ -20,7 +20,6 @@ from crimepatterns.model_training import train
 from crimepatterns.operations.replay import replay_forecast
 from crimepatterns.store.layout import Layout
 
-pytestmark = pytest.mark.xdist_group("replay")
 MODELS = ["count", "count_eb", "shrunk_scales", "additive_intensity", "poisson_boosting"]
 
 

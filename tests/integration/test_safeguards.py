@@ -22,7 +22,6 @@ from crimepatterns.serving.web import create_app
 from crimepatterns.store.layers import read_layer
 from crimepatterns.visuals import frame
 
-pytestmark = pytest.mark.xdist_group("safeguards")
 SAYS = "Warning: drugs comes to light mostly because the police look (9"
 
 

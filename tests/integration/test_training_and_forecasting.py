@@ -25,8 +25,6 @@ from crimepatterns.store.layers import read_forecast, read_layer
 from crimepatterns.store.model_stages import name_candidate
 from crimepatterns.store.models import ARTEFACTS, find_version, load_model
 
-pytestmark = pytest.mark.xdist_group("training")
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict]:

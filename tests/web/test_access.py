@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.chromium]
+pytestmark = pytest.mark.chromium
 
 AXE = (
     Path(__file__).resolve().parents[2] / "deployment" / "app" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"

@@ -15,8 +15,6 @@ import pytest
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.store.layout import Layout
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 ClientOf = Callable[[Settings], httpx.Client]
 
 

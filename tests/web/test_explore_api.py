@@ -25,8 +25,6 @@ from crimepatterns.store.layout import Layout, slug
 from model_city import copied
 from vector_tiles import decoded
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 Ask = Callable[..., Any]
 
 

@@ -16,7 +16,7 @@ from crimepatterns.operations.pipeline import run_stage
 from crimepatterns.serving.web import create_app
 from crimepatterns.store.layout import Layout
 
-pytestmark = [pytest.mark.shared, pytest.mark.xdist_group("chicago-explore")]
+pytestmark = pytest.mark.shared
 
 Chicago = tuple[httpx.Client, pd.DataFrame]
 

@@ -23,8 +23,6 @@ from crimepatterns.serving.web import create_app
 from crimepatterns.store.layout import Layout
 from model_city import copied
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 ASKED = "offence=robbery&from=2024-06-01&until=2025-03-01"
 
 

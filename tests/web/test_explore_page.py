@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from crimepatterns.config import Settings
 from crimepatterns.store.layout import Layout
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.chromium]
+pytestmark = pytest.mark.chromium
 
 READY = "html[data-ready=yes] #explore[data-state=idle]"
 FRONTEND = Path(__file__).resolve().parents[2] / "deployment" / "app" / "frontend"

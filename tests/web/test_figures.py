@@ -13,8 +13,6 @@ from shapely.geometry import shape
 from crimepatterns.config import Settings
 from crimepatterns.store.layout import Layout
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 
 @pytest.fixture(scope="module")
 def incidents(small_city_run: Settings, layout: Layout) -> Iterator[duckdb.DuckDBPyConnection]:

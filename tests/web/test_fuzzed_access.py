@@ -19,8 +19,6 @@ from crimepatterns.serving.web import create_app
 from crimepatterns.store.layout import Layout
 from model_city import copied
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 EXAMPLES = 60
 VALUES = st.one_of(
     st.sampled_from(

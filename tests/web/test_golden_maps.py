@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.chromium]
+pytestmark = pytest.mark.chromium
 
 GOLDEN = Path(__file__).parent / "golden"
 SQUARES = (32, 24)

@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 CORNERS = ";".join(f"{-92.9 + number * 1e-6:.6f},{40.8 + number * 1e-6:.6f}" for number in range(501))
 
 

@@ -18,8 +18,6 @@ from crimepatterns.serving.metrics import CountRequests, ServerMetrics
 from crimepatterns.store.atomic import read_json
 from crimepatterns.store.layout import Layout
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 ClientOf = Callable[[Settings], httpx.Client]
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

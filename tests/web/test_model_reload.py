@@ -23,8 +23,6 @@ from crimepatterns.store.model_stages import promote
 from crimepatterns.store.models import ARTEFACTS, find_version, load_model
 from model_city import copied, explained_copy, until
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 REPLACEMENTS = 20
 NAME = "default-theft-gradient_boosting"
 

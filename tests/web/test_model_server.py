@@ -34,8 +34,6 @@ from crimepatterns.store.layout import Layout
 from crimepatterns.store.models import find_version, load_model
 from model_city import explained_copy, until
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 PROJECT = Path(__file__).resolve().parents[2]
 
 

@@ -22,8 +22,6 @@ from crimepatterns.operations.pipeline import run_stage
 from crimepatterns.store.issued import Verdict, keep_verdict
 from crimepatterns.store.layout import Layout
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 ClientOf = Callable[[Settings], httpx.Client]
 DEPLOYMENT = Path(__file__).resolve().parents[2] / "deployment"
 SHIPPED = DEPLOYMENT / "monitoring"

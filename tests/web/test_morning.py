@@ -15,8 +15,6 @@ from playwright.sync_api import Page, expect
 from crimepatterns.config import BriefingSettings, Settings
 from crimepatterns.store.layout import Layout
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 ClientOf = Callable[[Settings], httpx.Client]
 Opener = Callable[..., Page]
 READY = "html[data-ready=yes]"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.chromium]
+pytestmark = pytest.mark.chromium
 
 IDLE = "html[data-ready=yes] #map[data-state=idle]"
 

@@ -17,8 +17,6 @@ from crimepatterns.serving.security.roles import Role
 from crimepatterns.store.layout import Layout
 from model_city import copied
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 ClientOf = Callable[[Settings], httpx.Client]
 Opener = Callable[..., Page]
 AXE = (

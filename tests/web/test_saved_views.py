@@ -15,8 +15,6 @@ from crimepatterns.serving.security.roles import Role
 from crimepatterns.store.saved_views import SavedViewError, change_views, new_view, read_views
 from model_city import copied
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 ClientOf = Callable[[Settings], httpx.Client]
 READY = "html[data-ready=yes] #explore[data-state=idle]"
 

@@ -1,9 +1,9 @@
 """Keep what nothing can make again, and put it back.
 
-A backup holds the raw copies with the list of erased records, analysts' decisions, the ledger and the log of access,
-trained models, issued forecasts with their verdicts, and manifests and searches. It leaves out what `run` makes again
-from these (cleaned incidents, maps, forecasts, figures) unless it is asked to hold results, and keys unless a file is
-named.
+A backup holds the raw copies with the list of erased records, analysts' decisions and saved views, the ledger and the
+log of access, trained models, issued forecasts with their verdicts, and manifests and searches. It leaves out what
+`run` makes again from these (cleaned incidents, maps, forecasts, figures) unless it is asked to hold results, and keys
+unless a file is named.
 """
 
 import re
@@ -154,6 +154,7 @@ def _whole(layout: Layout) -> list[Path]:
     return [
         layout.raw,
         decisions,
+        layout.saved_views.parent,
         layout.issued,
         layout.monitoring,
         layout.stages,

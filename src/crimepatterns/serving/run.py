@@ -82,6 +82,7 @@ def _run(app: FastAPI, host: str, port: int, *, ready: Callable[[str], None] | N
         proxy_headers=False,  # security.proxy says whom to believe
         server_header=False,
         date_header=True,
+        timeout_keep_alive=65,  # longer than clients keep an idle connection: none is closed under a request
         timeout_graceful_shutdown=20,  # requests that have begun are answered
     )
 

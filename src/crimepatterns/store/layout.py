@@ -80,7 +80,7 @@ class Layout:
     @property
     def saved_views(self) -> Path:
         """Addresses that analysts keep by name; apart from results: nothing can make them again."""
-        return self.root / "data" / "views" / f"{self.city}.json"
+        return self.root / "data" / "views" / self.city / "views.json"
 
     @property
     def uploads(self) -> Path:

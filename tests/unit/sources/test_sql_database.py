@@ -14,8 +14,6 @@ from crimepatterns.errors import ConfigError, SourceError
 from crimepatterns.sources.feed import Page
 from crimepatterns.sources.sql_database import SqlDatabase
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 VARIABLE = "TEST_RECORDS_DATABASE"
 COLUMNS = ("case_id", "occurred", "what", "lon", "lat", "changed")
 ROWS = [

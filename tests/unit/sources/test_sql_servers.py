@@ -21,8 +21,6 @@ from crimepatterns.store.raw import RawEntry, RawStore
 from servers.postgres import PASSWORD, PostgresServer
 from servers.stored import stored_records
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 VARIABLE = "TEST_RECORDS_DATABASE"
 
 

@@ -237,10 +237,11 @@ class Shelf:
         """Remove an upload, and with it everything that was made of it; no job may be at work on it."""
         upload = self.upload(upload_id)
         layout = Layout(self._settings.root, upload_id)
-        made = [layout.raw, layout.context, layout.results, layout.card_decisions.parent, layout.issued]
+        made = [layout.raw, layout.context, layout.results, layout.issued]
+        made += [layout.card_decisions.parent, layout.saved_views.parent]
         made += list(layout.processed.parent.glob(f"*{upload_id}*"))
         made += list(layout.models.glob(f"{upload_id}-*"))
-        for path in (*made, layout.saved_views, layout.ledger, upload.folder):
+        for path in (*made, layout.ledger, upload.folder):
             if path.is_symlink() or path.is_file():
                 path.unlink(missing_ok=True)
             elif path.exists():

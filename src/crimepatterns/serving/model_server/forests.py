@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crimepatterns.serving.model_server.boosting import PlainBoosting
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -50,9 +52,19 @@ class PlainForest:
 
 def quick(calibrated: Any) -> Any:
     """Return a calibrated model that answers single rows quickly: a copy with plain trees, or the model itself."""
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+    from sklearn.ensemble import (
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+        RandomForestClassifier,
+        RandomForestRegressor,
+    )
 
-    if type(calibrated.model) not in {RandomForestClassifier, RandomForestRegressor}:
-        return calibrated
-    settings = {**calibrated.get_params(deep=False), "model": PlainForest(calibrated.model)}
-    return type(calibrated)(**settings)
+    kind = type(calibrated.model)
+    plain: PlainForest | PlainBoosting | None = None
+    if kind in {RandomForestClassifier, RandomForestRegressor}:
+        plain = PlainForest(calibrated.model)
+    elif kind in {HistGradientBoostingClassifier, HistGradientBoostingRegressor} and PlainBoosting.suits(
+        calibrated.model
+    ):
+        plain = PlainBoosting(calibrated.model)
+    return calibrated if plain is None else type(calibrated)(**{**calibrated.get_params(deep=False), "model": plain})

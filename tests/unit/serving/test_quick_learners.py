@@ -1,12 +1,19 @@
-"""A forest that is asked tree by tree gives the bits that scikit-learn gives."""
+"""Forests and boosted trees that are asked in a shorter way give the bits that scikit-learn gives."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import PoissonRegressor
 
 from crimepatterns.forecasts.calibrated_classifier import CalibratedClassifier
 from crimepatterns.forecasts.calibrated_counts import CalibratedCounts
+from crimepatterns.serving.model_server.boosting import PlainBoosting
 from crimepatterns.serving.model_server.forests import PlainForest, quick
 
 RNG = np.random.default_rng(5)
@@ -38,5 +45,23 @@ def test_what_is_not_known_and_other_models_are_left_to_scikit_learn() -> None:
     assert np.array_equal(PlainForest(forest).predict(holes), forest.predict(holes))
     full = RandomForestRegressor(10, random_state=1).fit(ROWS, COUNTS)
     assert np.array_equal(PlainForest(full).predict(holes), full.predict(holes))
-    boosting = CalibratedCounts(HistGradientBoostingRegressor(max_iter=5).fit(ROWS, COUNTS))
-    assert quick(boosting) is boosting
+    line = CalibratedCounts(PoissonRegressor().fit(ROWS, COUNTS))
+    assert quick(line) is line
+    kinds = ROWS.assign(kind=RNG.integers(0, 4, len(ROWS)))
+    by_kind = HistGradientBoostingRegressor(max_iter=5, categorical_features=["kind"]).fit(kinds, kinds["kind"] % 2)
+    assert quick(CalibratedCounts(by_kind)).model is by_kind
+
+
+@pytest.mark.parametrize("rows", [1, 16, 400])
+@pytest.mark.parametrize("unknown", [0.0, 0.2])
+def test_boosted_trees_that_step_together_give_the_same_bits(rows: int, unknown: float) -> None:
+    asked = ROWS.mask(np.random.default_rng(3).random(ROWS.shape) < unknown)
+    asked.iloc[3, 0] = np.inf
+    values = HistGradientBoostingRegressor(loss="poisson", max_iter=40, max_leaf_nodes=9).fit(asked, COUNTS)
+    chances = HistGradientBoostingClassifier(max_iter=40, max_depth=3).fit(asked, COUNTS > 0)
+    some = asked.head(rows)
+    assert np.array_equal(PlainBoosting(values).predict(some), values.predict(some))
+    assert np.array_equal(PlainBoosting(chances).predict_proba(some), chances.predict_proba(some))
+    slow = CalibratedCounts(values, -0.1, 1.1)
+    assert isinstance(quick(slow).model, PlainBoosting)
+    assert np.array_equal(quick(slow).expected(some), slow.expected(some))
