@@ -31,6 +31,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from kill_pipeline import check
+from killing import last_task
 from town import Town, await_server, free_port
 
 FIRST, NEW = 2500, 30
@@ -83,8 +84,7 @@ def killed(town: Town, whole: float) -> str:
         moment = town.chance.uniform(0.5, whole)
         status, _, output = town.morning(kill_after=moment)
         if status == -signal.SIGKILL:
-            lines = [line.strip() for line in output.splitlines() if line.strip().endswith("...")]
-            return f"killed after {moment:.1f} s ({lines[-1] if lines else 'starting'})"
+            return f"killed after {moment:.1f} s ({last_task(output)})"
         if status != 0:
             town.problems.append(f"a morning that was not disturbed failed: {output[-1500:]}")
             return f"failed before it was killed (exit {status})"

@@ -5,9 +5,7 @@ Run with ``make drill``. Exits with 1 if anything is torn.
 
 import argparse
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from killing import last_task, run_or_kill
 from matplotlib.image import imread
 
 SETTINGS = (
@@ -75,16 +74,7 @@ def run_to_end(root: Path) -> int:
 
 def run_and_kill(root: Path, after_s: float) -> str:
     """Start a run, kill its whole process group after a while, and say which stage was under way."""
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command(root), stdout=log, stderr=log, start_new_session=True)
-        try:
-            process.wait(timeout=after_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        log.seek(0)
-        lines = [line.strip() for line in log.read().splitlines() if line.strip().endswith("...")]
-    return lines[-1] if lines else "starting"
+    return last_task(run_or_kill(command(root), after_s)[1])
 
 
 def check(root: Path, *, seen: dict[Path, tuple[int, int]] | None = None) -> list[str]:

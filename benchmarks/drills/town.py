@@ -1,12 +1,8 @@
 """A small town whose file of records grows, for drills: what its mornings do, and what its server answers."""
 
-import os
 import random
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from killing import run_or_kill
 
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 KEPT = ("data/issued/**/*", "ledger/*.jsonl", "models/*/*.jsonl")
@@ -85,16 +82,9 @@ class Town:
     def morning(self, *, kill_after: float | None = None) -> tuple[int, float, str]:
         """Run `daily`, killed after a while if asked; return exit status, seconds and output."""
         began = time.monotonic()
-        with tempfile.TemporaryFile("w+") as log:
-            process = subprocess.Popen(self.command("daily"), stdout=log, stderr=log, start_new_session=True)
-            try:
-                process.wait(timeout=kill_after)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            log.seek(0)
-            self.complete = process.returncode == 0
-            return process.returncode, time.monotonic() - began, log.read()
+        status, output = run_or_kill(self.command("daily"), kill_after)
+        self.complete = status == 0
+        return status, time.monotonic() - began, output
 
     def undisturbed(self) -> float:
         """Run `daily` to its end, which must be a good one; return seconds."""

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ import httpx
 import pytest
 import yaml
 
+from app_server import started
 from crimepatterns.serving.security.keys import create_key
 from crimepatterns.serving.security.roles import Role
 from crimepatterns.store.audit_log import check_log
@@ -73,28 +73,13 @@ def config(tmp_path: Path, held: HeldFile, fault_server: FaultServer) -> Path:  
 
 @contextlib.contextmanager
 def serving(config: Path) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
-    """The server as users start it, on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "crimepatterns", "serve", "-c", str(config), "--set", f"serving.port={port}"]
+    """The server as users start it; it ends by a crash."""
     with (
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client,
+        started("-c", str(config)) as (address, process),
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
     ):
-        try:
-            until(lambda: _answers(client))
-            yield client, process
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/health").status_code == 200
-    except httpx.TransportError:
-        return False
+        yield client, process
+        process.kill()  # a crash: nothing is put in order
 
 
 def until(holds: Callable[[], Any], *, seconds: float = 90) -> Any:

@@ -2,7 +2,6 @@
 
 import os
 import site
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ import venv
 from pathlib import Path
 
 import pytest
+
+from free_port import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -40,13 +41,6 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A path line adds the folder itself; the editable install inside it is not followed.
     (packages / "dependencies.pth").write_text(f"{site.getsitepackages()[0]}\n")
     return python
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_wheel_serves_a_page(bare_python: Path, tmp_path: Path) -> None:

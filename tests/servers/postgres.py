@@ -17,7 +17,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,8 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import psycopg
+
+from free_port import free_port
 
 __all__ = ["PASSWORD", "USER", "PostgresServer", "postgres_programs"]
 
@@ -60,9 +61,7 @@ class PostgresServer:
             nobody = pwd.getpwnam("nobody")
             self._identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
 
     def __enter__(self) -> Self:
         try:

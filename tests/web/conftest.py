@@ -1,10 +1,6 @@
 """Real servers on free ports of this machine, and a real browser for the page."""
 
 import contextlib
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
-from app_server import served
+from app_server import served, started
 from crimepatterns.config import Settings
 from crimepatterns.serving.web import create_app
 from crimepatterns.store.layout import Layout
@@ -51,19 +47,28 @@ def layout(small_city_run: Settings) -> Layout:
 @pytest.fixture(scope="session")
 def server(small_city_run: Settings) -> Iterator[str]:
     """Address of the small city's server, started by the command that users run."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    chosen = [f"root={small_city_run.root}", f"serving.port={port}"]
-    command = [sys.executable, "-m", "crimepatterns", "serve", *(part for one in chosen for part in ("--set", one))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _wait(address, process)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
+    with started("--set", f"root={small_city_run.root}") as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def empty_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Project folder of a server whose city has nothing yet."""
+    return tmp_path_factory.mktemp("empty")
+
+
+@pytest.fixture(scope="module")
+def empty_server(empty_root: Path) -> Iterator[str]:
+    """Address of that server."""
+    with started("--set", f"root={empty_root}", "--set", "uploads.max_mb=20") as (address, _):
+        yield address
+
+
+@pytest.fixture
+def uploader(empty_server: str) -> Iterator[httpx.Client]:
+    """A program that talks to that server."""
+    with httpx.Client(base_url=empty_server, timeout=200, trust_env=False) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -105,18 +110,6 @@ def opened(browser: Browser, server: str) -> Iterator[Opener]:
 def _failed(request: Request) -> list[str]:
     # The map gives up tiles it does not need any more: that is no failure.
     return [] if request.failure == "net::ERR_ABORTED" else [f"failed: {request.url} {request.failure}"]
-
-
-def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        assert process.poll() is None, process.communicate()[0].decode()
-        try:
-            httpx.get(f"{address}/health", trust_env=False)
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("The server did not answer within 20 seconds.")
 
 
 def _foreign(url: str, server: str) -> list[str]:

@@ -2,18 +2,16 @@
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from accessible import broken_rules
+
 pytestmark = pytest.mark.chromium
 
-AXE = (
-    Path(__file__).resolve().parents[2] / "deployment" / "app" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-)
 IDLE = "html[data-ready=yes] #map[data-state=idle]"
 
 Opener = Callable[..., Page]
@@ -63,8 +61,6 @@ def test_everything_is_reached_with_the_keyboard(opened: Opener) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 320])
 def test_accessible_by_rule(opened: Opener, scheme: str, width: int) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed (make frontend)")
     page = opened(
         "/forecast?category=theft&surface=gi_star&show=clusters,plan&at=plan:1",
         color_scheme=scheme,
@@ -72,28 +68,14 @@ def test_accessible_by_rule(opened: Opener, scheme: str, width: int) -> None:
         bypass_csp=True,  # for the checker's own script
     )
     page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    page.add_script_tag(path=AXE)
-    found = page.evaluate(
-        """async () => {
-            const run = await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] });
-            return { passed: run.passes.length, broken: run.violations.flatMap((rule) =>
-                rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)} ${node.failureSummary}`)) };
-        }"""
-    )
-    assert found["broken"] == []
-    assert found["passed"] > 20
+    assert broken_rules(page, least_passed=21) == []
 
 
 @pytest.mark.parametrize("path", ["/reports/cleaning", "/reports/honesty/", "/reports/plan"])
 def test_reports_keep_to_their_policy_and_are_accessible(opened: Opener, path: str) -> None:
     opened(path, ready="body h1")  # any style or script that the policy blocks is a complaint
     page = opened(path, ready="body h1", bypass_csp=True, viewport={"width": 1280, "height": 900})
-    page.add_script_tag(path=AXE)
-    broken = page.evaluate(
-        """async () => (await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag22aa"] })).violations
-            .flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)}`))"""
-    )
-    assert broken == []
+    assert broken_rules(page) == []
 
 
 @pytest.mark.parametrize("address", ["/forecast?category=theft&at=plan:1", "/forecast?category=all&surface=density"])

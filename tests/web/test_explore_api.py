@@ -219,6 +219,14 @@ def test_a_tile_is_not_sent_twice(client: httpx.Client) -> None:
     assert client.get("/api/explore/tiles/9/512/0").status_code == 404
 
 
+def test_empty_tiles_of_two_questions_have_two_tags(client: httpx.Client) -> None:
+    # MapLibre draws nothing anew for a tile whose tag it has, and a map whose last tile came so is never idle.
+    asked = (f"/api/explore/tiles/9/0/0{query}" for query in ("", "?offence=robbery", "?from=2025-01-01"))
+    told = [client.get(address) for address in asked]
+    assert {answer.content for answer in told} == {b""}
+    assert len({answer.headers["etag"] for answer in told}) == 3
+
+
 # -- what the public sees ----------------------------------------------------------------------------------------------
 
 

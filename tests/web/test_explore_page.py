@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
+from accessible import broken_rules
 from crimepatterns.config import Settings
 from crimepatterns.store.layout import Layout
 
@@ -17,7 +18,6 @@ pytestmark = pytest.mark.chromium
 
 READY = "html[data-ready=yes] #explore[data-state=idle]"
 FRONTEND = Path(__file__).resolve().parents[2] / "deployment" / "app" / "frontend"
-AXE = FRONTEND / "node_modules" / "axe-core" / "axe.min.js"
 
 Opener = Callable[..., Page]
 
@@ -229,8 +229,6 @@ def test_the_picture_carries_its_question(opened: Opener) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 320])
 def test_accessible_by_rule(opened: Opener, scheme: str, width: int) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed (make frontend)")
     page = opened(
         "/explore?offence=theft&from=2024-06-01&layer=grid",
         ready=READY,
@@ -241,12 +239,5 @@ def test_accessible_by_rule(opened: Opener, scheme: str, width: int) -> None:
     page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     settled(page)
     page.wait_for_timeout(300)
-    page.add_script_tag(path=AXE)
-    broken = page.evaluate(
-        """async () => (await axe.run(document, {
-            runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }))
-            .violations.flatMap((rule) => rule.nodes.map((node) =>
-                `${rule.id}: ${node.html.slice(0, 160)} ${node.failureSummary}`))"""
-    )
-    assert broken == []
+    assert broken_rules(page) == []
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width

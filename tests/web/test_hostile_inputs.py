@@ -57,3 +57,10 @@ def test_a_query_of_ten_megabytes_and_slow_clients_hold_nobody_up(client: httpx.
                 answer = long.recv(200)
         assert not answer.startswith(b"HTTP/1.1 2")
         assert client.get("/health", timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/patterns/decisions", "/status/jobs", "/status/jobs/cancel", "/upload/up-1/open"])
+def test_a_form_of_a_thousand_fields_is_refused(client: httpx.Client, path: str) -> None:
+    got = client.post(path, content="&".join(f"a{number}=1" for number in range(1_000)))
+    assert got.status_code == 422
+    assert "100 fields" in got.json()["detail"]

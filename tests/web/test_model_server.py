@@ -32,6 +32,7 @@ from crimepatterns.store.areas import read_study_area
 from crimepatterns.store.layers import read_forecast
 from crimepatterns.store.layout import Layout
 from crimepatterns.store.models import find_version, load_model
+from free_port import free_port
 from model_city import explained_copy, until
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -269,9 +270,7 @@ assert asyncio.run(ask("POST", "/v1/score/theft", json={{"columns": {{"a": [1]}}
 
 
 def test_requests_that_have_begun_are_answered_when_the_server_is_told_to_stop(city: Settings, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = tmp_path / "city.yaml"
     default = yaml.safe_load((PROJECT / "config" / "cities" / "default.yaml").read_text())
     config.write_text(yaml.safe_dump({**default, "root": str(city.root)}))

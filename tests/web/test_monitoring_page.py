@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,15 +16,16 @@ import yaml
 from playwright.sync_api import Browser, expect
 from prometheus_client.parser import text_string_to_metric_families
 
+from accessible import broken_rules
 from crimepatterns.config import Settings
 from crimepatterns.operations.pipeline import run_stage
 from crimepatterns.store.issued import Verdict, keep_verdict
 from crimepatterns.store.layout import Layout
+from free_port import free_port
 
 ClientOf = Callable[[Settings], httpx.Client]
 DEPLOYMENT = Path(__file__).resolve().parents[2] / "deployment"
 SHIPPED = DEPLOYMENT / "monitoring"
-AXE = DEPLOYMENT / "app" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 GOOD = Verdict(
     "theft", "stack", "count_eb", "2025-01-06", "2025-01-06", "2025-01-13", "2025-02-01",
     expected=100.0, observed=98.0, expected_hot=50.0, observed_hot=51.0, hits=30.0, baseline_hits=29.0, best=60.0,
@@ -154,9 +154,7 @@ def prometheus(watched: httpx.Client, tmp_path_factory: pytest.TempPathFactory) 
     shipped["scrape_configs"] = [job]
     shutil.copy(SHIPPED / "alerts.yml", home)
     (home / "prometheus.yml").write_text(yaml.safe_dump(shipped), encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = ["prometheus", "--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}"]
     with (
         (home / "log").open("wb") as log,
@@ -238,8 +236,6 @@ def test_the_alert_of_a_retired_champion_is_raised_by_the_real_one(prometheus: h
 def test_the_page_is_accessible_keeps_to_its_policy_and_fits(
     browser: Browser, watched: httpx.Client, scheme: Literal["light", "dark"], width: int
 ) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed (make frontend)")
     complaints: list[str] = []
     for bypass in (False, True):  # for the checker's own script
         context = browser.new_context(
@@ -254,11 +250,6 @@ def test_the_page_is_accessible_keeps_to_its_policy_and_fits(
         expect(page.get_by_role("heading", level=1)).to_have_text("A champion is retired: burglary.")
         assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth + 1")
         if bypass:
-            page.add_script_tag(path=AXE)
-            broken = page.evaluate(
-                """async () => (await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag22aa"] })).violations
-                    .flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)}`))"""
-            )
-            assert broken == []
+            assert broken_rules(page) == []
         context.close()
     assert complaints == []

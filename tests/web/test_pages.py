@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from accessible import broken_rules
 from crimepatterns.config import Settings
 from crimepatterns.serving.security.keys import create_key
 from crimepatterns.serving.security.roles import Role
@@ -19,15 +20,11 @@ from model_city import copied
 
 ClientOf = Callable[[Settings], httpx.Client]
 Opener = Callable[..., Page]
-AXE = (
-    Path(__file__).resolve().parents[2] / "deployment" / "app" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-)
 READY = "html[data-ready=yes]"
 PAGES = (
     "/", "/patterns?category=theft", "/compare?category=burglary", "/data", "/neighbourhoods",
     "/neighbourhood/Old%20Town", "/status", "/developers", "/monitoring",
 )  # fmt: skip
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 def words(page: str) -> str:
@@ -41,20 +38,12 @@ def words(page: str) -> str:
 @pytest.mark.chromium
 @pytest.mark.parametrize("address", PAGES)
 def test_every_page_is_clean_in_both_themes_and_both_widths(opened: Opener, address: str) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed (make frontend)")
     for scheme, width in (("light", 1280), ("dark", 360)):
         page = opened(
             address, ready=READY, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
         )
         page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        page.add_script_tag(path=AXE)
-        broken = page.evaluate(
-            """async (rules) => (await axe.run(document, { runOnly: rules })).violations.flatMap((rule) =>
-                rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)} ${node.failureSummary}`))""",
-            RULES,
-        )
-        assert broken == [], f"{scheme}, {width}"
+        assert broken_rules(page) == [], f"{scheme}, {width}"
         assert page.evaluate("() => document.documentElement.scrollWidth") == width
 
 

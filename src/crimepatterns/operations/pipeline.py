@@ -10,12 +10,12 @@ from typing import Any
 from crimepatterns.config import Settings, settings_digest
 from crimepatterns.config.taxonomy_tables import table_files
 from crimepatterns.domain.protocols import Progress, silent
-from crimepatterns.errors import ArtefactError, MissingInputError, NotApplicableError
+from crimepatterns.errors import MissingInputError, NotApplicableError
 from crimepatterns.operations.fingerprints import digest_files, fingerprint, unchanged
 from crimepatterns.operations.locking import city_lock
 from crimepatterns.operations.stages import STAGES, Stage, stage_named
 from crimepatterns.operations.tracked import tracked
-from crimepatterns.store.atomic import read_json, write_json
+from crimepatterns.store.atomic import stored_json, write_json
 from crimepatterns.store.layout import Layout
 from crimepatterns.store.raw import RawStore
 from crimepatterns.version import __version__
@@ -108,12 +108,7 @@ def run_stage(
 def stage_manifest(settings: Settings, name: str) -> dict[str, Any] | None:
     """Return the manifest of a stage's last finished run, or None; a damaged one counts as none."""
     path = Layout(settings.root, settings.city).stages / f"{name}.json"
-    if not path.exists():
-        return None
-    try:
-        manifest: dict[str, Any] = read_json(path)
-    except ArtefactError:
-        return None
+    manifest: dict[str, Any] | None = stored_json(path)
     return manifest
 
 

@@ -170,8 +170,7 @@ class Likelihood:
     ) -> tuple[float, Floats]:
         """Log-likelihood and its slope by the logarithms."""
         one = Parameters.of(vector)
-        own, parts = self._parts(one, explained, pairs)
-        lasting = self.lasting[explained] * np.asarray(one.lasting)
+        own, parts, lasting = self._parts(one, explained, pairs)
         total = own + parts[0] + lasting.sum(axis=1)
         expected, change = self._expected(one.excitation, self.first_day, self.last_day)
         last = self._expected_lasting(self.first_day, self.last_day) * np.asarray(one.lasting)
@@ -183,8 +182,8 @@ class Likelihood:
 
     def _parts(
         self, one: Parameters, explained: NDArray[np.bool_], pairs: EarlierIncidents
-    ) -> tuple[Floats, list[Floats]]:
-        """Background and brought intensity of the explained, and the slopes of the latter by decay and spread."""
+    ) -> tuple[Floats, list[Floats], Floats]:
+        """Background of the explained, what is brought with its slopes by decay and spread, and what lasts."""
         kernel = pairs.kernel(one.excitation)
         factors = (
             None,
@@ -195,7 +194,7 @@ class Likelihood:
             _summed(pairs.later, kernel if factor is None else kernel * factor, len(self.day))[explained]
             for factor in factors
         ]
-        return one.level * self.background[explained], parts
+        return one.level * self.background[explained], parts, self.lasting[explained] * np.asarray(one.lasting)
 
     def _expected(self, excitation: Excitation, first: float, last: float) -> tuple[float, Floats]:
         """Followers expected in a stretch of days inside the study area, and the slopes by decay and spread."""
@@ -231,8 +230,7 @@ class Likelihood:
 
     def _slopes(self, one: Parameters, explained: NDArray[np.bool_], pairs: EarlierIncidents) -> Floats:
         """Slope of each stretch of days by the logarithms, shape (n_stretches, n)."""
-        own, parts = self._parts(one, explained, pairs)
-        lasting = self.lasting[explained] * np.asarray(one.lasting)
+        own, parts, lasting = self._parts(one, explained, pairs)
         inverse = 1.0 / np.maximum(own + parts[0] + lasting.sum(axis=1), _LEAST)
         day = self.day[explained]
         edges = np.linspace(

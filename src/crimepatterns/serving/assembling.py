@@ -10,6 +10,7 @@ from crimepatterns.serving.head import HeadAsGet
 from crimepatterns.serving.headers import SecurityHeaders
 from crimepatterns.serving.metrics import CountRequests, ServerMetrics
 from crimepatterns.serving.request_log import RequestLog
+from crimepatterns.serving.security.bodies import BodyLimit
 from crimepatterns.serving.security.opening import guard
 from crimepatterns.serving.security.roles import AccessTable
 
@@ -23,7 +24,7 @@ def assemble(
     *,
     access: AccessTable,
     metrics: ServerMetrics,
-    bodies: Mapping[str, int] | None = None,
+    bodies: Mapping[str, BodyLimit] | None = None,
 ) -> None:
     """Put routes and middleware onto an application, in the one order that guards all of it.
 
@@ -37,8 +38,8 @@ def assemble(
         The role of each route; one without a role ends the start.
     metrics : ServerMetrics
         Where requests are counted.
-    bodies : mapping of str to int, optional
-        Routes that take long bodies; see `Gate`.
+    bodies : mapping of str to BodyLimit, optional
+        Routes that take other bodies; see `Gate`.
     """
     for router in routers:
         access.check(router.routes)

@@ -52,9 +52,7 @@ class ChosenCity:
         """Pass the request to the city that its browser has chosen."""
         wanted = _chosen(scope) if scope["type"] == "http" else ""
         caller: Caller | None = scope.get("state", {}).get("caller")
-        path = scope.get("path", "")
-        own = any(path == one or path.startswith(f"{one}/") for one in _OWN)
-        if not wanted or own or caller is None or caller.role < Role.ANALYST:
+        if not wanted or caller is None or caller.role < Role.ANALYST or _is_own(scope["path"]):
             await self._app(scope, receive, send)
             return
         found = await run_in_threadpool(self._find, wanted)
@@ -79,6 +77,10 @@ class ChosenCity:
         except (CrimePatternsError, OSError):
             return None
         return known[1], known[2]
+
+
+def _is_own(path: str) -> bool:
+    return any(path == one or path.startswith(f"{one}/") for one in _OWN)
 
 
 def _chosen(scope: Scope) -> str:

@@ -32,7 +32,7 @@ class Payload:
     packed : bytes or None
         The same, compressed with gzip; None where that would not pay.
     tag : str
-        Strong entity tag without quotes, from the body.
+        Strong entity tag without quotes, from the body; a map's tile has its question in it too.
     media_type : str
     """
 

@@ -10,7 +10,7 @@ from fastapi.templating import Jinja2Templates
 from crimepatterns.serving.assets import Assets
 from crimepatterns.serving.navigation import menu
 from crimepatterns.serving.payloads import Payload, respond
-from crimepatterns.serving.security.callers import Caller
+from crimepatterns.serving.security.callers import caller_of
 from crimepatterns.serving.security.roles import AccessTable
 from crimepatterns.version import __version__
 
@@ -50,7 +50,7 @@ class Pages:
         status : int
             HTTP status.
         """
-        caller: Caller = request.state.caller
+        caller = caller_of(request)
         frame = {
             "caller": caller,
             "bundle": self._assets.bundle(entry),

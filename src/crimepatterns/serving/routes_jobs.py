@@ -1,7 +1,6 @@
 """The routes of jobs: JSON for programs, forms for the status page."""
 
 from typing import Any, Literal
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
@@ -11,15 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from crimepatterns.errors import BusyError
 from crimepatterns.operations.jobs.kinds import KINDS
 from crimepatterns.operations.jobs.records import Job
+from crimepatterns.serving.forms import Form, from_older_page, read_form
 from crimepatterns.serving.payloads import json_payload, respond
 from crimepatterns.serving.rendering import Pages
-from crimepatterns.serving.security.callers import Caller
+from crimepatterns.serving.security.callers import caller_of
 from crimepatterns.serving.security.tokens import FormTokens
 from crimepatterns.serving.work import Work
 
 __all__ = ["job_api", "job_pages"]
 
-_LONGEST_FORM = 4096
 _CONTROL = "private, no-store"
 
 
@@ -45,7 +44,7 @@ def job_api(work: Work) -> APIRouter:
 
     @router.post("", status_code=202, summary="Start a job")
     def post_job(request: Request, wanted: JobRequest) -> Response:
-        job = work.start(wanted.kind, by=_caller(request).name)
+        job = work.start(wanted.kind, by=caller_of(request).name)
         return JSONResponse(job.facts(), 202, headers={"location": f"/api/jobs/{job.job_id}"})
 
     @router.get("/{job}", summary="One job with the end of its log")
@@ -54,7 +53,7 @@ def job_api(work: Work) -> APIRouter:
 
     @router.post("/{job}/cancel", summary="Cancel a job; the last good result stands")
     def post_cancel(request: Request, job: str) -> Response:
-        return JSONResponse(work.cancel(job, by=_caller(request).name).facts())
+        return JSONResponse(work.cancel(job, by=caller_of(request).name).facts())
 
     return router
 
@@ -65,32 +64,26 @@ def job_pages(pages: Pages, work: Work, tokens: FormTokens) -> APIRouter:
 
     @router.get("/status/jobs", response_class=HTMLResponse)
     def get_part(request: Request) -> Response:
-        return pages.show(request, "parts/jobs.html", work.facts(tokens.of(_caller(request).name)))
+        return pages.show(request, "parts/jobs.html", work.facts(tokens.of(caller_of(request).name)))
 
     @router.post("/status/jobs")
     async def post_start(request: Request) -> Response:
-        form = await _form(request)
-        return await _answer(request, tokens, form, lambda by: work.start(form.get("kind", ""), by=by))
+        form = await read_form(request)
+        return await _answer(request, tokens, form, lambda by: work.start(form.one("kind"), by=by))
 
     @router.post("/status/jobs/cancel")
     async def post_cancel(request: Request) -> Response:
-        form = await _form(request)
-        return await _answer(request, tokens, form, lambda by: work.cancel(form.get("job", ""), by=by))
+        form = await read_form(request)
+        return await _answer(request, tokens, form, lambda by: work.cancel(form.one("job"), by=by))
 
     return router
 
 
-async def _form(request: Request) -> dict[str, str]:
-    sent = (await request.body())[:_LONGEST_FORM].decode("utf-8", "replace")
-    return {name: values[0] for name, values in parse_qs(sent, max_num_fields=20).items()}
-
-
-async def _answer(request: Request, tokens: FormTokens, form: dict[str, str], act: Any) -> Response:
-    caller = _caller(request)
-    if not tokens.fits(caller.name, form.get("token", "")):
-        return Response("This form is from an older page: load the page again.", 403, media_type="text/plain")
+async def _answer(request: Request, tokens: FormTokens, form: Form, act: Any) -> Response:
+    if not form.is_of(request, tokens):
+        return from_older_page()
     try:
-        await run_in_threadpool(act, caller.name)
+        await run_in_threadpool(act, caller_of(request).name)
     except BusyError as error:
         return Response(str(error), 409, media_type="text/plain")
     return RedirectResponse("/status#jobs", status_code=303)
@@ -98,8 +91,3 @@ async def _answer(request: Request, tokens: FormTokens, form: dict[str, str], ac
 
 def _with_words(work: Work, job: Job) -> dict[str, Any]:
     return {**job.facts(), "log": work.words(job)}
-
-
-def _caller(request: Request) -> Caller:
-    caller: Caller = request.state.caller
-    return caller

@@ -15,7 +15,7 @@ from crimepatterns.serving.pages.forecast import forecast_extras
 from crimepatterns.serving.payloads import Payload, respond
 from crimepatterns.serving.rendering import Pages
 from crimepatterns.serving.results import Results
-from crimepatterns.serving.security.callers import Caller
+from crimepatterns.serving.security.callers import caller_of
 from crimepatterns.serving.security.roles import Role
 
 __all__ = ["page_routes"]
@@ -54,7 +54,7 @@ def _main_page(router: APIRouter, results: Results, pages: Pages) -> None:
             pass  # an empty city has a page too: it says which command comes next
         except UnknownNameError:
             code, chosen = 404, results.category(None) if results.categories else None
-        caller: Caller = request.state.caller
+        caller = caller_of(request)
         told = briefing(results, chosen, with_plan=caller.role >= Role.PLANNER)
         unknown = str(category)[:80] if code == 404 else None
         more = forecast_extras(results, chosen, int(shift) if shift.isdecimal() and len(shift) < 4 else None)

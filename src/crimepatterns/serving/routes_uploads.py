@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from crimepatterns.operations.uploads.mapping import Mapping
 from crimepatterns.serving.chosen_city import COOKIE
 from crimepatterns.serving.failures import UnreadableRequestError
+from crimepatterns.serving.forms import from_older_page, read_form
 from crimepatterns.serving.payloads import json_payload, respond
 from crimepatterns.serving.rendering import Pages
 from crimepatterns.serving.results import Results
-from crimepatterns.serving.security.callers import Caller
+from crimepatterns.serving.security.callers import caller_of
 from crimepatterns.serving.security.tokens import FormTokens
 from crimepatterns.serving.uploading import Uploading
 
@@ -56,7 +57,7 @@ def upload_api(uploading: Uploading) -> APIRouter:
             raise UnreadableRequestError(
                 "Send the file itself as the body, with content-type application/octet-stream."
             )
-        upload = await uploading.receive(request, name=name, by=_by(request))
+        upload = await uploading.receive(request, name=name, by=caller_of(request).name)
         return JSONResponse(uploading.facts(upload), 201, headers={"location": f"/api/uploads/{upload.upload_id}"})
 
     @router.get("/{upload}", summary="One uploaded file and how far its city is")
@@ -65,23 +66,26 @@ def upload_api(uploading: Uploading) -> APIRouter:
 
     @router.delete("/{upload}", status_code=204, summary="Remove a file and everything made of it")
     def delete_upload(request: Request, upload: str) -> Response:
-        uploading.delete(upload, by=_by(request))
+        uploading.delete(upload, by=caller_of(request).name)
         return Response(status_code=204)
 
+    _cities(router, uploading)
+    return router
+
+
+def _cities(router: APIRouter, uploading: Uploading) -> None:
     @router.post("/{upload}/preview", summary="What cleaning would make of a file")
     async def post_preview(upload: str, wanted: Wanted) -> Response:
         return _plain(await uploading.preview(upload, wanted.mapping, wanted.timezone))
 
     @router.post("/{upload}/city", status_code=202, summary="Make a city of a file")
     def post_city(request: Request, upload: str, confirmed: Confirmed) -> Response:
-        made = uploading.make_city(upload, confirmed.mapping, tuple(confirmed.time_formats), by=_by(request))
+        made = uploading.make_city(upload, confirmed.mapping, tuple(confirmed.time_formats), by=caller_of(request).name)
         return JSONResponse(uploading.facts(made), 202)
 
     @router.post("/{upload}/cancel", summary="Stop making a city of a file")
     def post_cancel(request: Request, upload: str) -> Response:
-        return JSONResponse(uploading.facts(uploading.cancel(upload, by=_by(request))))
-
-    return router
+        return JSONResponse(uploading.facts(uploading.cancel(upload, by=caller_of(request).name)))
 
 
 def upload_page(results: Results, pages: Pages, uploading: Uploading, tokens: FormTokens) -> APIRouter:
@@ -100,15 +104,14 @@ def upload_page(results: Results, pages: Pages, uploading: Uploading, tokens: Fo
             "zones": sorted(one for one in zoneinfo.available_timezones() if "/" in one or one == "UTC"),
             "max_mb": settings.uploads.max_mb,
             "rows": settings.uploads.preview_rows,
-            "token": tokens.of(_by(request)),
+            "token": tokens.of(caller_of(request).name),
         }
         return pages.show(request, "upload.html", facts, entry="upload")
 
     @router.post("/upload/{upload}/open")
     async def post_open(request: Request, upload: str) -> Response:
-        sent = (await request.body())[:1000].decode("utf-8", "replace")
-        if not tokens.fits(_by(request), sent.removeprefix("token=")):
-            return Response("This form is from an older page: load the page again.", 403, media_type="text/plain")
+        if not (await read_form(request)).is_of(request, tokens):
+            return from_older_page()
         uploading.shelf.city(upload)  # it is there
         answer = RedirectResponse("/explore", status_code=303)
         answer.set_cookie(COOKIE, upload, httponly=True, samesite="strict", path="/")
@@ -125,8 +128,3 @@ def upload_page(results: Results, pages: Pages, uploading: Uploading, tokens: Fo
 
 def _plain(value: Any) -> Response:
     return Response(json_payload(value).body, media_type="application/json", headers={"cache-control": _CONTROL})
-
-
-def _by(request: Request) -> str:
-    caller: Caller = request.state.caller
-    return caller.name

@@ -31,6 +31,7 @@ from crimepatterns.serving.routes_health import health_routes
 from crimepatterns.serving.routes_jobs import job_api, job_pages
 from crimepatterns.serving.routes_pages import page_routes
 from crimepatterns.serving.routes_uploads import upload_api, upload_page
+from crimepatterns.serving.security.bodies import BodyLimit
 from crimepatterns.serving.security.roles import WEB_ACCESS
 from crimepatterns.serving.security.tokens import FormTokens
 from crimepatterns.serving.uploading import Uploading
@@ -94,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         return other
 
     app.add_middleware(ChosenCity, shelf=uploading.shelf, make=another)
-    bodies = {"/api/uploads": settings.uploads.max_mb << 20}
+    bodies = {"/api/uploads": BodyLimit.of_files(settings.uploads.max_mb)}
     assemble(app, routers, settings, access=WEB_ACCESS, metrics=metrics, bodies=bodies)
     app.state.desk = desk
     return app

@@ -37,7 +37,7 @@ _WANTED: Mapping[str, tuple[Sequence[str], str]] = {
         ),
         r"date|time|code|number|(^|_)id(_|$)|location|premis|group|weapon|report|against",
     ),
-    "longitude": ((r"^geometry_longitude$", r"^lon(g|gitude)?$", r"longitude|_lon$|_long$"), r"^$"),
+    "longitude": ((r"^geometry_longitude$", r"^(lon(g|gitude)?|lng)$", r"longitude|_lon$|_long$"), r"^$"),
     "latitude": ((r"^geometry_latitude$", r"^lat(itude)?$", r"latitude|_lat$"), r"^$"),
     "area": (
         (r"neighbou?rhood|community_area", r"precinct|pct_cd|district|ward|beat|sector|area_name"),

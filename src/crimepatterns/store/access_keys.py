@@ -1,6 +1,5 @@
 """Access keys on disk: who a key was made for, its role and its slow hash; the key itself is kept nowhere."""
 
-import fcntl
 import json
 import os
 import stat
@@ -9,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from crimepatterns.errors import ArtefactError, ConfigError
+from crimepatterns.store.exclusive import exclusive
 
 __all__ = ["KeyRecord", "change_keys", "read_keys"]
 
@@ -82,10 +82,9 @@ def change_keys(path: Path, change: Callable[[tuple[KeyRecord, ...]], Sequence[K
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside, lock = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.lock")
-    with open(lock, "w", opener=_private, encoding="utf-8") as held:  # the opener sets the mode
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with exclusive(lock):
         records = [asdict(record) for record in change(read_keys(path))]
-        with open(beside, "w", opener=_private, encoding="utf-8") as handle:
+        with open(beside, "w", opener=_private, encoding="utf-8") as handle:  # the opener sets the mode
             json.dump(records, handle, indent=2)
             handle.write("\n")
             handle.flush()

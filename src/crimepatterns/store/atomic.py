@@ -11,7 +11,16 @@ from typing import Any
 
 from crimepatterns.errors import ArtefactError
 
-__all__ = ["append_line", "copy_missing", "read_json", "replacing", "replacing_folder", "write_json", "write_text"]
+__all__ = [
+    "append_line",
+    "copy_missing",
+    "read_json",
+    "replacing",
+    "replacing_folder",
+    "stored_json",
+    "write_json",
+    "write_text",
+]
 
 
 @contextmanager
@@ -105,6 +114,14 @@ def read_json(path: Path) -> Any:
         raise ArtefactError(f"{path} is missing: run the stage that makes it.") from error
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{path} is damaged ({error}): run its stage again with --force.") from error
+
+
+def stored_json(path: Path) -> Any:
+    """Read JSON; None where it is absent or damaged."""
+    try:
+        return read_json(path)
+    except ArtefactError:
+        return None
 
 
 def _flush(path: Path) -> None:

@@ -5,8 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from crimepatterns.errors import ArtefactError
-from crimepatterns.store.atomic import read_json, write_json
+from crimepatterns.store.atomic import stored_json, write_json
 
 __all__ = ["PROGRESS_FILE", "ProgressFile", "read_progress"]
 
@@ -42,8 +41,5 @@ class ProgressFile:
 
 def read_progress(path: Path) -> dict[str, Any] | None:
     """Return ``task``, ``done`` and ``total``, or None where nothing was told yet."""
-    try:
-        found: dict[str, Any] = read_json(path)
-    except ArtefactError:
-        return None
+    found: dict[str, Any] | None = stored_json(path)
     return found

@@ -1,6 +1,5 @@
 """Views that analysts keep by name: an address of a page and what they call it, in one small file."""
 
-import fcntl
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from crimepatterns.errors import ArtefactError, CrimePatternsError
 from crimepatterns.store.atomic import read_json, write_json
+from crimepatterns.store.exclusive import exclusive
 
 __all__ = ["PAGES", "SavedView", "SavedViewError", "change_views", "new_view", "read_views"]
 
@@ -100,8 +100,7 @@ def change_views(path: Path, change: Callable[[list[SavedView]], Sequence[SavedV
         If the file cannot be read or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+    with exclusive(path.with_suffix(".lock")):
         views = change(read_views(path))
         if len(views) > _MOST:
             raise SavedViewError(f"There are {_MOST} saved views, the most that are kept: delete some first.")

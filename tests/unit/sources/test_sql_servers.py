@@ -18,6 +18,7 @@ from crimepatterns.sources.feed_copy import FeedCopy, pull_feed
 from crimepatterns.sources.http_client import HttpClient, HttpPolicy
 from crimepatterns.sources.sql_database import SqlDatabase
 from crimepatterns.store.raw import RawEntry, RawStore
+from free_port import free_port
 from servers.postgres import PASSWORD, PostgresServer
 from servers.stored import stored_records
 
@@ -227,11 +228,7 @@ def test_a_closed_door_and_a_missing_database(
 
 @pytest.fixture
 def unused_port() -> int:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.mark.parametrize(

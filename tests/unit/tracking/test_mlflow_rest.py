@@ -3,7 +3,6 @@
 That a real server understands all of it is shown by `make test-mlflow` (tools/test_mlflow.sh).
 """
 
-import socket
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from crimepatterns.config.tracking import TrackingSettings
 from crimepatterns.errors import ConfigError, TrackingError
 from crimepatterns.tracking.mlflow_rest import MlflowServer
+from free_port import free_port
 from servers.fault_server import Fault, Reply
 
 API = "/api/2.0/mlflow"
@@ -25,11 +25,9 @@ def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with MlflowServer(address) as server, pytest.raises(TrackingError, match="cannot be reached"):
-            server.experiment("city")
+    address = f"http://127.0.0.1:{free_port()}"
+    with MlflowServer(address) as server, pytest.raises(TrackingError, match="cannot be reached"):
+        server.experiment("city")
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,13 @@ import * as Plot from "@observablehq/plot";
 import * as api from "./api";
 import { shade } from "./palette";
 import { isDark } from "./theme";
-import { element, thousands } from "./text";
+import { DAYS, element, thousands } from "./text";
 import type { Rhythm, Scoreboard, Trend } from "./types";
 
 const INK = "var(--ink)";
 const MUTED = "var(--muted)";
 const ACCENT = "var(--accent)";
 const COMMON = { className: "plot", style: { background: "none", color: "inherit", fontSize: "12.5px", overflow: "visible" } };
-const DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 type Drawing = (width: number) => SVGSVGElement | HTMLElement;
 

@@ -1,4 +1,5 @@
 // Saved views: addresses of this page by name, kept on the server.
+import { ask } from "./server";
 import { element } from "./text";
 
 interface View {
@@ -14,21 +15,23 @@ const LABELS: Record<string, string> = { explore: "Explore", forecast: "Forecast
 /** Bring the list of saved views to life; `hidden` stays where the reader may keep none. */
 export async function savedViews(place: HTMLElement | null): Promise<void> {
   if (!place) return;
-  const answer = await fetch("/api/views", { headers: { accept: "application/json" } });
-  if (!answer.ok) return;
-  const known = (await answer.json()) as { views: View[]; token: string };
+  const known = await ask<{ views: View[]; token: string }>("/api/views").catch(() => null);
+  if (!known) return;
   const page = place.dataset.saved!;
   const list = place.querySelector<HTMLElement>("ul")!;
   const form = place.querySelector<HTMLFormElement>("form")!;
   const said = place.querySelector<HTMLElement>('[role="status"]')!;
   const name = form.elements.namedItem("view-name") as HTMLInputElement;
 
-  const send = async (method: string, path: string, body: Record<string, string>, done: string): Promise<boolean> => {
-    const sent = await fetch(`/api/views${path}`, { method, headers: { "content-type": "application/json", "x-form-token": known.token }, ...(method === "DELETE" ? {} : { body: JSON.stringify(body) }) });
-    const told = (await sent.json().catch(() => ({}))) as { views?: View[]; detail?: unknown };
-    said.textContent = sent.ok ? done : typeof told.detail === "string" ? told.detail : `The server answered ${sent.status}.`;
-    if (told.views) show(told.views);
-    return sent.ok;
+  const send = async (method: string, path: string, body: Record<string, string> | undefined, done: string): Promise<boolean> => {
+    try {
+      show((await ask<{ views: View[] }>(`/api/views${path}`, { method, body, headers: { "x-form-token": known.token } })).views);
+    } catch (error) {
+      said.textContent = (error as Error).message;
+      return false;
+    }
+    said.textContent = done;
+    return true;
   };
 
   const show = (views: View[]): void => {
@@ -41,7 +44,7 @@ export async function savedViews(place: HTMLElement | null): Promise<void> {
     const rename = element("button", { type: "button", class: "link", "aria-label": `Rename ${view.name}` }, "Rename");
     const remove = element("button", { type: "button", class: "link", "aria-label": `Delete ${view.name}` }, "Delete");
     const item = element("li", {}, element("a", { href: view.address }, view.name), element("span", { class: "remark" }, label), rename, remove);
-    remove.addEventListener("click", () => void send("DELETE", `/${view.id}`, {}, `Deleted ${view.name}.`));
+    remove.addEventListener("click", () => void send("DELETE", `/${view.id}`, undefined, `Deleted ${view.name}.`));
     rename.addEventListener("click", () => {
       const field = element("input", { value: view.name, maxlength: "80", "aria-label": "New name", size: "16" });
       const change = element("form", {}, field, element("button", { class: "quiet" }, "Keep"));

@@ -2,6 +2,8 @@
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
+export const DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
 export const thousands = (value: number) => whole.format(value);
 
 /** As many digits as a count bears: 1,182 or 3.4 or 0.07. */

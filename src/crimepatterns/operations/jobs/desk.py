@@ -1,24 +1,22 @@
 """Start, list and cancel jobs: one at a time of a city and of a kind, and only so many in all."""
 
-import fcntl
 import re
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
 from crimepatterns.config import Settings
-from crimepatterns.errors import ArtefactError, BusyError, ConfigError, CrimePatternsError, MissingInputError
+from crimepatterns.errors import BusyError, ConfigError, CrimePatternsError, MissingInputError
 from crimepatterns.operations.jobs.kinds import KINDS, JobKind
 from crimepatterns.operations.jobs.processes import begin_apart, end_group
 from crimepatterns.operations.jobs.records import Job, read_job, write_outcome, write_process
 from crimepatterns.operations.locking import city_is_busy
-from crimepatterns.store.atomic import read_json, write_json, write_text
+from crimepatterns.store.atomic import stored_json, write_json, write_text
+from crimepatterns.store.exclusive import exclusive
 from crimepatterns.store.layout import Layout
 
 __all__ = ["JobDesk", "settings_text"]
@@ -83,7 +81,8 @@ class JobDesk:
         if name not in KINDS:
             raise ConfigError(f"No kind of job {name[:40]!r}: there are {', '.join(KINDS)}.")
         kind, own = KINDS[name], city or self._settings
-        with self._alone():
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(self._folder / ".lock"):
             self._check_free(kind, own)
             self._forget_old()
             folder = self._folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(3)}"
@@ -105,19 +104,10 @@ class JobDesk:
             return job
         at = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(job.folder / "cancel.json", {"by": by, "at": at})
-        try:
-            process = read_json(job.folder / "process.json")
-        except ArtefactError:
-            return self.job(job_id)  # it has hardly begun; whoever asks again finds its process
-        end_group(int(process["pid"]), str(process["birth"]))
+        process = stored_json(job.folder / "process.json")
+        if process is not None:  # else it has hardly begun; whoever asks again finds its process
+            end_group(int(process["pid"]), str(process["birth"]))
         return self.job(job_id)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
 
     def _check_free(self, kind: JobKind, city: Settings) -> None:
         running = [job for job in self.jobs() if not job.over]

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from crimepatterns.errors import ArtefactError
 from crimepatterns.operations.jobs.processes import birth_of
-from crimepatterns.store.atomic import read_json, write_json
+from crimepatterns.store.atomic import stored_json, write_json
 from crimepatterns.store.progress_file import read_progress
 
 __all__ = ["Job", "JobState", "last_words", "read_job", "write_outcome", "write_process"]
@@ -83,12 +82,11 @@ def read_job(folder: Path) -> Job | None:
 
     One whose process is gone without an outcome gets one here, so that it is told the same from then on.
     """
-    try:
-        told = read_json(folder / "job.json")
-    except ArtefactError:
+    told = stored_json(folder / "job.json")
+    if told is None:
         return None
-    outcome = _read(folder / "outcome.json") or _settled(folder, told)
-    step = _read(folder / "step.json") or {"number": 1, "name": ""}
+    outcome = stored_json(folder / "outcome.json") or _settled(folder, told)
+    step = stored_json(folder / "step.json") or {"number": 1, "name": ""}
     progress = read_progress(folder / "progress.json") or {"task": step["name"], "done": None, "total": None}
     state: JobState = "cancelling" if (folder / "cancel.json").exists() else "running"
     finished = "" if outcome is None else str(outcome["finished_at"])
@@ -115,7 +113,7 @@ def write_process(folder: Path, pid: int) -> None:
 
 def write_outcome(folder: Path, state: JobState, sentence: str) -> dict[str, Any]:
     """Write down how a job ended; one that somebody cancelled is cancelled unless it was done before."""
-    told = _read(folder / "cancel.json")
+    told = stored_json(folder / "cancel.json")
     if told is not None and state != "done":
         state, sentence = "cancelled", f"Cancelled by {told['by']}. The last good result stands."
     outcome = {"state": state, "sentence": sentence, "finished_at": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -137,22 +135,14 @@ def last_words(folder: Path, *, lines: int = 40) -> list[str]:
 
 def _settled(folder: Path, told: dict[str, Any]) -> dict[str, Any] | None:
     """Give a job whose process is gone its outcome."""
-    process = _read(folder / "process.json")
+    process = stored_json(folder / "process.json")
     if process is None:
         age = (datetime.now(UTC) - _moment(told["started_at"])).total_seconds()
         return None if age < _STARTING_S else write_outcome(folder, "failed", "It never began.")
     if process["birth"] and birth_of(process["pid"]) == process["birth"]:
         return None
     # Its last act may have been to write the outcome, after this reader looked for it.
-    return _read(folder / "outcome.json") or write_outcome(folder, "failed", _VANISHED)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = read_json(path)
-    except ArtefactError:
-        return None
-    return found
+    return stored_json(folder / "outcome.json") or write_outcome(folder, "failed", _VANISHED)
 
 
 def _moment(text: str) -> datetime:

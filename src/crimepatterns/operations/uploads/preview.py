@@ -10,7 +10,7 @@ import contextlib
 import resource
 import sys
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -134,12 +134,6 @@ def _guessed(table: Any, names: list[str]) -> Any:
         found = next((one for one in names if re.search(wanted, one, re.IGNORECASE)), None)
         if found and "longitude" not in guessed:
             guessed[axis] = found
-    if "longitude" not in guessed:
-        short = {one.casefold(): one for one in names}
-        pairs = (("lng", "lat"), ("lon", "lat"), ("long", "lat"))
-        pair = next(((short[a], short[b]) for a, b in pairs if a in short and b in short), None)
-        if pair:
-            guessed["longitude"], guessed["latitude"] = pair
     told_apart = re.compile(r"^time$|occ.*time|time.*occ|^hour$|incident.?time", re.IGNORECASE)
     clock, begun = next((one for one in names if told_apart.search(one)), None), guessed.get("occurred_from")
     if clock and begun and clock != begun and _dates_only(sample.column(begun)):
@@ -161,32 +155,35 @@ def _dates_only(column: Any) -> bool:
     return bool(texts) and sum(":" in text for text in texts) < len(texts) / 2
 
 
+def _time_formats(table: Any, mapping: Any) -> Any:
+    """Find how the moments of the file are written."""
+    from crimepatterns.cleaning.time_formats import find_time_formats
+    from crimepatterns.cleaning.values import join_date_and_time
+
+    values = table.column(mapping.occurred_from or mapping.date).combine_chunks()
+    if not mapping.occurred_from and mapping.time:
+        values = join_date_and_time(values, table.column(mapping.time).combine_chunks())
+    return find_time_formats(values, order=mapping.order)
+
+
 def _cleaned(folder: Path, wanted: dict[str, Any], table: Any, mapping: Any) -> dict[str, Any]:
     """Clean the rows for real, and tell what became of them."""
-    from dataclasses import replace
-
     from crimepatterns.cleaning.job import CleaningJob, RawPart
     from crimepatterns.cleaning.kept_facts import KeptFacts, kept_facts
     from crimepatterns.cleaning.output import kept_columns
     from crimepatterns.cleaning.schema import ColumnMap, Rules
     from crimepatterns.cleaning.tally import Tally
-    from crimepatterns.cleaning.time_formats import find_time_formats
-    from crimepatterns.cleaning.values import join_date_and_time
     from crimepatterns.cleaning_run.opening import find_study_area
     from crimepatterns.config import load_settings
     from crimepatterns.config.taxonomy_tables import open_taxonomy
     from crimepatterns.operations.uploads.mapping import city_settings
 
-    home = load_settings(folder / "home.yaml")
-    begun = mapping.occurred_from or mapping.date
-    values = table.column(begun).combine_chunks()
-    if not mapping.occurred_from and mapping.time:
-        values = join_date_and_time(values, table.column(mapping.time).combine_chunks())
-    times = find_time_formats(values, order=mapping.order)
-    settings = city_settings(home, wanted["city"], folder / wanted["file"], mapping, times.formats)
-    cleaning = settings.cleaning.model_dump()
-    latest = datetime.now(ZoneInfo(settings.timezone)).date() if mapping.timezone else datetime.now(UTC).date()
-    rules = replace(Rules(timezone=settings.timezone, **{**cleaning, "latest": latest.isoformat()}))
+    times = _time_formats(table, mapping)
+    settings = city_settings(
+        load_settings(folder / "home.yaml"), wanted["city"], folder / wanted["file"], mapping, times.formats
+    )
+    today = datetime.now(ZoneInfo(settings.timezone)).date().isoformat()
+    rules = Rules(timezone=settings.timezone, **{**settings.cleaning.model_dump(), "latest": today})
     part = RawPart(wanted["file"], tuple(table.column_names), (), table.num_rows, table.to_batches)
     columns = ColumnMap(**settings.columns.model_dump())
     job = CleaningJob([part], columns, rules, open_taxonomy(settings.taxonomy), "_unreadable", settings.workers)

@@ -18,7 +18,7 @@ from crimepatterns.errors import ArtefactError, BusyError, ConfigError, MissingI
 from crimepatterns.operations.jobs.desk import settings_text
 from crimepatterns.operations.uploads.mapping import Mapping, city_settings
 from crimepatterns.operations.uploads.sniffing import ENDINGS, sniff
-from crimepatterns.store.atomic import read_json, write_json, write_text
+from crimepatterns.store.atomic import read_json, stored_json, write_json, write_text
 from crimepatterns.store.layout import Layout
 
 __all__ = ["Shelf", "Upload"]
@@ -253,10 +253,10 @@ class Shelf:
 
 
 def _read(folder: Path) -> Upload | None:
+    told = stored_json(folder / "upload.json")
     try:
-        told = read_json(folder / "upload.json")
-        return Upload(upload_id=folder.name, folder=folder, **told)
-    except (ArtefactError, TypeError):
+        return None if told is None else Upload(upload_id=folder.name, folder=folder, **told)
+    except TypeError:
         return None
 
 

@@ -13,7 +13,7 @@ from crimepatterns.serving.explore.filters import Condition, Filters, condition,
 from crimepatterns.serving.explore.record import Record, View, open_record
 from crimepatterns.serving.payloads import Payload, PayloadCache
 from crimepatterns.serving.results import Results
-from crimepatterns.serving.security.callers import Caller
+from crimepatterns.serving.security.callers import caller_of
 from crimepatterns.serving.security.roles import Role
 
 __all__ = ["Asked", "Desk", "Question"]
@@ -85,9 +85,8 @@ class Desk:
 
     def view(self, request: Request) -> View:
         """Return what this caller may see: the one place where that is decided."""
-        caller: Caller = request.state.caller
         record = self.record()
-        return record.exact if caller.role >= Role.ANALYST else record.released
+        return record.exact if caller_of(request).role >= Role.ANALYST else record.released
 
     def read(self, request: Request, question: Question) -> Asked:
         """Read a question; see `read_filters` for the errors."""

@@ -32,9 +32,7 @@ def explore_routes(desk: Desk) -> APIRouter:
     @router.get("/tiles/{z}/{x}/{y}", summary="Vector tile of incidents", response_class=Response)
     def get_tile(request: Request, question: Asking, z: int, x: int, y: int) -> Response:
         asked = desk.read(request, question)
-        made = desk.answer(
-            asked, ("tile", z, x, y), lambda: tile_payload(asked.record, asked.view, asked.condition, z=z, x=x, y=y)
-        )
+        made = desk.answer(asked, ("tile", z, x, y), lambda: tile_payload(asked, z=z, x=x, y=y))
         return respond(request, made, cache_control=CONTROL)
 
     return router

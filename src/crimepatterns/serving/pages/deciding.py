@@ -1,7 +1,6 @@
 """Decisions about pattern cards from a form, and the bulletins to print."""
 
 from typing import Literal
-from urllib.parse import parse_qs
 
 import pandas as pd
 from fastapi import APIRouter, Request
@@ -11,11 +10,12 @@ from fastapi.responses import RedirectResponse, Response
 from crimepatterns.domain.card_decision import DECISIONS
 from crimepatterns.errors import CrimePatternsError, PatternError
 from crimepatterns.serving.failures import UnknownNameError, UnreadableRequestError
+from crimepatterns.serving.forms import Form, from_older_page, read_form
 from crimepatterns.serving.headers import report_policy
 from crimepatterns.serving.pages.cards import card_file
 from crimepatterns.serving.payloads import Payload, respond
 from crimepatterns.serving.results import Results
-from crimepatterns.serving.security.callers import Caller
+from crimepatterns.serving.security.callers import caller_of
 from crimepatterns.serving.security.tokens import FormTokens
 
 __all__ = ["card_routes"]
@@ -37,24 +37,23 @@ def card_routes(results: Results, tokens: FormTokens) -> APIRouter:
 
     @router.post("/patterns/decisions")
     async def post_decision(request: Request) -> Response:
-        caller: Caller = request.state.caller
-        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=100)
-        if not tokens.fits(caller.name, form.get("token", [""])[0]):
-            return Response("This form is from an older page: load the page again.", 403, media_type="text/plain")
-        card = await run_in_threadpool(_decide, results, form, caller.name)
+        form = await read_form(request)
+        if not form.is_of(request, tokens):
+            return from_older_page()
+        card = await run_in_threadpool(_decide, results, form, caller_of(request).name)
         return RedirectResponse(f"/patterns?decided={card}#cards", status_code=303)
 
     return router
 
 
-def _decide(results: Results, form: dict[str, list[str]], caller: str) -> str:
+def _decide(results: Results, form: Form, caller: str) -> str:
     """Keep the decision that a form tells; return the id of the card it is about."""
     from crimepatterns.operations.cards import decide, open_cards
 
-    kind = form.get("decision", [""])[0]
+    kind = form.one("decision")
     if kind not in DECISIONS:
         raise UnreadableRequestError(f"A decision is one of {', '.join(DECISIONS)}; got {kind[:40]!r}.")
-    title, reason, by = (form.get(name, [""])[0].strip()[:_LONGEST] for name in ("title", "reason", "by"))
+    title, reason, by = (form.one(name).strip()[:_LONGEST] for name in ("title", "reason", "by"))
     if kind == "rename" and not title:
         raise UnreadableRequestError("Renaming a card needs the new name.")
     # Who is logged in stands beside the name that somebody types.
@@ -63,7 +62,7 @@ def _decide(results: Results, form: dict[str, list[str]], caller: str) -> str:
         _, card = decide(
             open_cards(results.settings),
             kind,
-            form.get("card", []),
+            form.all("card"),
             by=who,
             title=title if kind in ("rename", "merge") else "",
             reason=reason,

@@ -18,7 +18,7 @@ from crimepatterns.serving.pages.views import view_routes
 from crimepatterns.serving.payloads import Payload, respond
 from crimepatterns.serving.rendering import Pages
 from crimepatterns.serving.results import Category, Results
-from crimepatterns.serving.security.callers import Caller
+from crimepatterns.serving.security.callers import caller_of
 from crimepatterns.serving.security.roles import Role
 from crimepatterns.serving.security.tokens import FormTokens
 from crimepatterns.serving.work import Work
@@ -37,7 +37,7 @@ def result_pages(results: Results, pages: Pages, work: Work, tokens: FormTokens)
         if _OF_THE_MAP & set(request.query_params):
             # Until there were several pages, the map with its state in the address stood here.
             return RedirectResponse(f"/forecast?{request.url.query}", status_code=307)
-        return pages.show(request, "morning.html", morning(results, with_plan=_caller(request).role >= Role.PLANNER))
+        return pages.show(request, "morning.html", morning(results, with_plan=caller_of(request).role >= Role.PLANNER))
 
     @router.get("/patterns", response_class=HTMLResponse)
     def get_patterns(request: Request, category: str | None = None, decided: str = "") -> Response:
@@ -46,7 +46,7 @@ def result_pages(results: Results, pages: Pages, work: Work, tokens: FormTokens)
             **patterns_page(results, chosen),
             "unknown": str(category)[:80] if code == 404 else None,
             "names": results.place_names() if chosen else frozenset(),
-            "token": tokens.of(_caller(request).name),
+            "token": tokens.of(caller_of(request).name),
             "decided": decided[:20],
         }
         return pages.show(request, "patterns.html", facts, status=code)
@@ -57,24 +57,26 @@ def result_pages(results: Results, pages: Pages, work: Work, tokens: FormTokens)
         facts = {
             **compare_page(results, chosen),
             "unknown": str(category)[:80] if code == 404 else None,
-            "can_profile": _caller(request).role >= Role.PLANNER,
+            "can_profile": caller_of(request).role >= Role.PLANNER,
         }
         return pages.show(request, "compare.html", facts, status=code)
 
     _about(router, results, pages)
+    _state(router, results, pages, work, tokens)
+    return router, card_routes(results, tokens), view_routes(results, tokens)
 
+
+def _state(router: APIRouter, results: Results, pages: Pages, work: Work, tokens: FormTokens) -> None:
     @router.get("/status", response_class=HTMLResponse)
     def get_state(request: Request) -> Response:
-        facts = state_page(results, work, tokens.of(_caller(request).name))
+        facts = state_page(results, work, tokens.of(caller_of(request).name))
         return pages.show(request, "status.html", facts, entry="jobs")
-
-    return router, card_routes(results, tokens), view_routes(results, tokens)
 
 
 def _about(router: APIRouter, results: Results, pages: Pages) -> None:
     @router.get("/data", response_class=HTMLResponse)
     def get_data(request: Request) -> Response:
-        facts = data_page(results, with_records=_caller(request).role >= Role.ANALYST)
+        facts = data_page(results, with_records=caller_of(request).role >= Role.ANALYST)
         return pages.show(request, "data.html", facts)
 
     @router.get("/models/{home}/card")
@@ -119,8 +121,3 @@ def chosen_category(results: Results, wanted: str | None, *, need: str) -> tuple
         return 404, first
     except MissingInputError:
         return 200, None
-
-
-def _caller(request: Request) -> Caller:
-    caller: Caller = request.state.caller
-    return caller

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from crimepatterns.errors import CrimePatternsError
 from crimepatterns.serving.failures import UnknownNameError, UnreadableRequestError
 from crimepatterns.serving.results import Results
-from crimepatterns.serving.security.callers import Caller
+from crimepatterns.serving.security.callers import caller_of
 from crimepatterns.serving.security.gate import in_root
 from crimepatterns.serving.security.tokens import FormTokens
 from crimepatterns.store.audit_log import append_event
@@ -27,14 +27,13 @@ def view_routes(results: Results, tokens: FormTokens) -> APIRouter:
 
     @router.get("")
     def get_views(request: Request) -> Response:
-        caller: Caller = request.state.caller
         views = read_views(results.layout.saved_views)
-        return _json({"views": [_told(one) for one in views], "token": tokens.of(caller.name)})
+        return _json({"views": [_told(one) for one in views], "token": tokens.of(caller_of(request).name)})
 
     @router.post("")
     def post_view(request: Request, given: Given) -> Response:
         wanted = {name: given.get(name, "") for name in ("name", "page", "query")}
-        by = request.state.caller.name
+        by = caller_of(request).name
         return _changed(request, results, tokens, "saved", lambda views: [*views, new_view(**wanted, by=by)])
 
     @router.post("/{view}")
@@ -54,7 +53,7 @@ _Change = Callable[[list[SavedView]], Sequence[SavedView]]
 
 def _changed(request: Request, results: Results, tokens: FormTokens, what: str, change: _Change) -> Response:
     """Change the views for a page of this server; who did it stands in the log of access."""
-    caller: Caller = request.state.caller
+    caller = caller_of(request)
     if not tokens.fits(caller.name, request.headers.get("x-form-token", "")):
         return _json({"error": "Access", "detail": "This page is older than the server: load it again."}, 403)
     path, audit = results.layout.saved_views, results.settings.security.audit_file

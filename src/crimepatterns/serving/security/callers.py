@@ -6,13 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from starlette.requests import Request
 from starlette.types import Scope
 
 from crimepatterns.config import SecuritySettings
 from crimepatterns.serving.security.rates import bucket_of_address
 from crimepatterns.serving.security.roles import Role, role_named
 
-__all__ = ["Caller", "ProxyError", "client_of", "is_loopback", "key_of", "proxy_role", "reaches_loopback_only"]
+__all__ = [
+    "Caller",
+    "ProxyError",
+    "caller_of",
+    "client_of",
+    "is_loopback",
+    "key_of",
+    "proxy_role",
+    "reaches_loopback_only",
+]
 
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
 
@@ -37,6 +47,12 @@ class Caller:
     role: Role
     name: str
     bucket: str
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks, as the gate has found it."""
+    caller: Caller = request.state.caller
+    return caller
 
 
 def key_of(scope: Scope) -> str | None:

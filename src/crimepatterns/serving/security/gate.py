@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crimepatterns.config import Settings
-from crimepatterns.serving.security.bodies import limited
+from crimepatterns.serving.security.bodies import BodyLimit, limited
 from crimepatterns.serving.security.callers import (
     Caller,
     ProxyError,
@@ -58,15 +58,15 @@ class Gate:
     app : ASGI application
     settings : Settings
     access : AccessTable
-    bodies : mapping of str to int, optional
-        Routes that take longer bodies than ``security.max_body_kb``, with how many bytes; these stream them to disk.
+    bodies : mapping of str to BodyLimit, optional
+        Routes that take other bodies than ``security.max_body_kb`` allows; these stream them to disk.
     """
 
     def __init__(
-        self, app: ASGIApp, *, settings: Settings, access: AccessTable, bodies: Mapping[str, int] | None = None
+        self, app: ASGIApp, *, settings: Settings, access: AccessTable, bodies: Mapping[str, BodyLimit] | None = None
     ) -> None:
-        self._bodies = dict(bodies or {})
         self._app, self._access, self._settings = app, access, settings.security
+        self._bodies, self._body = dict(bodies or {}), BodyLimit.of_requests(self._settings.max_body_kb)
         self._keys = KeyRing(in_root(settings, self._settings.keys_file))
         self._log = in_root(settings, self._settings.audit_file)
         self._rates = TokenBuckets(per_second=self._settings.requests_per_second, burst=self._settings.burst)
@@ -87,8 +87,7 @@ class Gate:
             caller = await self._caller(scope)
             state["caller"] = caller
             self._admit(caller, needed, scope)
-            most = self._bodies.get(str(state["route"]), self._settings.max_body_kb * 1024)
-            passed_on = _measured(scope, receive, most)
+            passed_on = _measured(scope, receive, self._bodies.get(str(state["route"]), self._body))
         except _RefusedError as refused:
             await self._note("refused", scope, caller, status=refused.status)
             await _answer(send, refused)
@@ -171,9 +170,9 @@ def in_root(settings: Settings, path: str) -> Path:
 _SIGN_IN = {"www-authenticate": 'Basic realm="crimepatterns", charset="UTF-8"'}
 
 
-def _measured(scope: Scope, receive: Receive, most: int) -> Receive:
+def _measured(scope: Scope, receive: Receive, limit: BodyLimit) -> Receive:
     try:
-        return limited(scope, receive, most)
+        return limited(scope, receive, limit)
     except HTTPException as error:
         raise _RefusedError(error.status_code, error.detail) from error
 
@@ -186,9 +185,8 @@ def _from_own_page(scope: Scope) -> bool:
         return False
     origin = headers.get(b"origin")
     if origin == b"null" and told == b"same-origin":
-        return (
-            True  # a form of ours: pages that send no referrer tell no origin either, and no page can forge the other
-        )
+        # A form of ours: pages that send no referrer tell no origin either, and no page can forge the other header.
+        return True
     return origin is None or urlsplit(origin.decode("latin-1")).netloc == headers.get(b"host", b"").decode("latin-1")
 
 

@@ -7,6 +7,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from crimepatterns.config import Settings
 from crimepatterns.errors import ConfigError
+from crimepatterns.serving.security.bodies import BodyLimit
 from crimepatterns.serving.security.callers import is_loopback
 from crimepatterns.serving.security.gate import Gate, in_root
 from crimepatterns.serving.security.roles import AccessTable
@@ -49,7 +50,9 @@ def check_binding(settings: Settings) -> None:
     )
 
 
-def guard(app: Starlette, settings: Settings, access: AccessTable, bodies: Mapping[str, int] | None = None) -> None:
+def guard(
+    app: Starlette, settings: Settings, access: AccessTable, bodies: Mapping[str, BodyLimit] | None = None
+) -> None:
     """Put the gate in front of an application, and before it the check of the name by which it is called."""
     app.add_middleware(Gate, settings=settings, access=access, bodies=bodies)
     names = settings.security.hosts or (LOOPBACK_NAMES if is_loopback(settings.serving.host) else ())

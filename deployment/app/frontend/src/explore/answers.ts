@@ -1,4 +1,5 @@
 // The answers of /api/explore; see serving/explore.
+import { ask as fromServer } from "../server";
 import type { FeatureCollection, LineString, MultiPolygon, Polygon } from "geojson";
 
 export interface Facts {
@@ -53,11 +54,4 @@ export interface StreetCounts {
 
 export type StreetLines = FeatureCollection<LineString, { street: string; name: string; m: number }>;
 
-export class Refused extends Error {}
-
-export async function ask<T>(path: string, signal?: AbortSignal): Promise<T> {
-  const answer = await fetch(`/api/explore/${path}`, { headers: { accept: "application/json" }, ...(signal ? { signal } : {}) });
-  if (answer.ok) return (await answer.json()) as T;
-  const told = (await answer.json().catch(() => ({}))) as { detail?: string };
-  throw new Refused(told.detail ?? `The server answered ${answer.status}.`);
-}
+export const ask = <T>(path: string, signal?: AbortSignal): Promise<T> => fromServer<T>(`/api/explore/${path}`, { signal });

@@ -1,11 +1,10 @@
 // Two charts: counts over time, and the hours of the week, over which one can drag to choose.
 import * as Plot from "@observablehq/plot";
 import { shade } from "../palette";
-import { element, svgElement, thousands } from "../text";
+import { DAYS, element, svgElement, thousands } from "../text";
 import { isDark } from "../theme";
 import type { Counts } from "./answers";
 
-const DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const COMMON = { className: "plot", style: { background: "none", color: "inherit", fontSize: "12.5px", overflow: "visible" } };
 
 const part = (name: string) => document.querySelector<HTMLElement>(`[data-chart="${name}"]`)!;

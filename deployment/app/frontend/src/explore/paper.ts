@@ -1,9 +1,8 @@
 // What is on the screen, on paper: the question in words, when it was asked and of which record, and the map as a picture.
-import { element, thousands } from "../text";
+import { DAYS, element, thousands } from "../text";
 import type { Counts, Facts } from "./answers";
 import { dateOf, dayOf, type Question } from "./state";
 
-const DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const LAYERS = { places: "incidents by place", grid: "incidents per cell", areas: "incidents per neighbourhood", streets: "incidents per stretch of street", none: "no incidents" };
 
 /** The question as pairs of a term and words; what leaves everything in is not told. */

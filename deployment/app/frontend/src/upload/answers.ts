@@ -44,13 +44,3 @@ export interface Upload {
     sentence: string;
   };
 }
-
-/** Ask, and give the server's own sentence where it refuses. */
-export async function ask<T>(address: string, options: { method?: string; body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
-  const sent = options.body === undefined ? {} : { body: JSON.stringify(options.body), headers: { "content-type": "application/json" } };
-  const answer = await fetch(address, { method: options.method ?? "GET", signal: options.signal ?? null, ...sent });
-  if (answer.status === 204) return undefined as T;
-  const told = (await answer.json().catch(() => null)) as (T & { detail?: string }) | null;
-  if (!answer.ok || told === null) throw new Error(told?.detail ?? `The server answered ${answer.status}.`);
-  return told;
-}

@@ -1,6 +1,7 @@
 // One upload: its mapping, what would become of its rows, and the city that is made of it.
 import { element, thousands } from "../text";
-import { ask, type Mapping, type Preview, type Upload } from "./answers";
+import { ask } from "../server";
+import type { Mapping, Preview, Upload } from "./answers";
 import { PreviewMap } from "./map";
 
 const WAIT = 400;
