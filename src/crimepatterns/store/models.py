@@ -130,6 +130,9 @@ def save_model(
     from skops import io as skops_io
 
     folder = models / _checked(name) / _checked(version)
+    # Versions of a model are written one at a time, under the city's lock: another half one is left of a run that died.
+    for stale in folder.parent.glob(".*.part"):
+        shutil.rmtree(stale, ignore_errors=True)
     with replacing_folder(folder) as beside:
         for file, fitted in (("trained_model.skops", trained_model), ("model_pipeline.skops", pipeline)):
             content = skops_io.dumps(fitted)

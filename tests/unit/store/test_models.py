@@ -137,6 +137,14 @@ def test_the_same_version_is_replaced_whole(tmp_path: Path) -> None:
     assert not (first / "stray.txt").exists()
 
 
+def test_what_a_killed_run_left_of_another_version_goes(tmp_path: Path) -> None:
+    half = save(tmp_path).parent / ".20250102-bbbb.01234567.part"
+    half.mkdir()
+    (half / "trained_model.skops").write_bytes(b"half")
+    folder = save(tmp_path, version="20250103-cccc")
+    assert sorted(path.name for path in folder.parent.iterdir() if path.is_dir()) == ["20250101-aaaa", "20250103-cccc"]
+
+
 @pytest.mark.parametrize("served", ["models/x", "deployment/app/static/x", "results/city", "Models"])
 def test_pickle_is_never_written_into_a_served_folder(tmp_path: Path, served: str) -> None:
     folder = save(tmp_path)
