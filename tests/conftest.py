@@ -27,7 +27,6 @@ SLOW_FILES = (
     "integration/test_honesty_of_real_files.py",
     "integration/test_incremental.py",
     "integration/test_ingest_and_clean.py",
-    "integration/test_jobs.py",
     "integration/test_kill_ingest.py",
     "integration/test_map_scoring.py",
     "integration/test_monitoring.py",
@@ -85,6 +84,7 @@ SLOW_FILES = (
     "unit/store/test_snapshots.py",
     "unit/visuals/test_maps.py",
     "web/test_explore_chicago.py",
+    "web/test_jobs.py",
     "web/test_monitoring_page.py",
     "web/test_upload.py",
 )

@@ -13,6 +13,8 @@ from app_server import served, started
 from crimepatterns.config import Settings
 from crimepatterns.serving.web import create_app
 from crimepatterns.store.layout import Layout
+from held_city import HeldFile, held_city
+from servers import FaultServer
 
 ClientOf = Callable[[Settings], httpx.Client]
 Opener = Callable[..., Page]
@@ -69,6 +71,20 @@ def uploader(empty_server: str) -> Iterator[httpx.Client]:
     """A program that talks to that server."""
     with httpx.Client(base_url=empty_server, timeout=200, trust_env=False) as made:
         yield made
+
+
+@pytest.fixture
+def held(fault_server: FaultServer) -> Iterator[HeldFile]:
+    """Records that are held back; let go at the end in any case."""
+    file = HeldFile(fault_server)
+    yield file
+    file.released.set()
+
+
+@pytest.fixture
+def config(tmp_path: Path, held: HeldFile, fault_server: FaultServer) -> Path:  # noqa: ARG001  # the file is there first
+    """Configuration of a city whose records they are."""
+    return held_city(tmp_path, fault_server)
 
 
 @pytest.fixture(scope="session")

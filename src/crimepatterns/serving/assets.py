@@ -20,10 +20,12 @@ class Bundle:
 
     Parameters
     ----------
-    scripts, styles, fonts : tuple of str
+    scripts, imports, styles, fonts : tuple of str
+        Imports are the modules that the scripts need: a browser that is told of them fetches all at once.
     """
 
     scripts: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
     fonts: tuple[str, ...] = ()
 
@@ -83,7 +85,8 @@ def _read_bundle(manifest: Path, entry: str) -> Bundle:
         loaded += [chunks[key] for key in one.get("imports", []) if chunks[key] not in loaded]
     styles = dict.fromkeys(name for one in loaded for name in one.get("css", []))
     fonts = dict.fromkeys(name for one in loaded for name in one.get("assets", []) if name.endswith(".woff2"))
-    return Bundle((_address(first["file"]),), tuple(map(_address, styles)), tuple(map(_address, fonts)))
+    imports = [one["file"] for one in loaded[1:]]
+    return Bundle((_address(first["file"]),), *(tuple(map(_address, names)) for names in (imports, styles, fonts)))
 
 
 def _address(name: str) -> str:

@@ -1,7 +1,7 @@
 // The map with its panel: layer switches, legend, details and table, kept in step with the address.
 import type { Map as MapLibre, MapMouseEvent } from "maplibre-gl";
 import * as api from "./api";
-import { boundsOf, makeMap, padding, paintBasemap } from "./basemap";
+import { boundsOf, makeMap, padding, paintBasemap, styled } from "./basemap";
 import { type Detail, find, table } from "./features";
 import { legend } from "./legend";
 import { CLICKABLE, ResultLayers } from "./map_layers";
@@ -30,14 +30,14 @@ export class Atlas {
     this.listen();
   }
 
-  /** Start the map; resolves when the basemap is drawn, null where there is nothing to show. */
+  /** Start the map; resolves when it can take layers, null where there is nothing to show. */
   static async start(root: HTMLElement): Promise<Atlas | null> {
     const canvas = root.querySelector<HTMLElement>("#map-canvas");
     const [areas] = await Promise.all([api.areas(), fonts()]);
     if (!canvas || !areas) return null;
     const colours = palette(isDark());
     const map = makeMap(canvas, areas, colours, readState().view);
-    await new Promise((ready) => map.once("load", ready));
+    await styled(map);
     return new Atlas(root, canvas, map, areas, new ResultLayers(map, colours));
   }
 

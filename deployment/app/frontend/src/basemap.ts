@@ -1,5 +1,5 @@
 // The map without a tile server: ground, neighbourhoods and their names, all from our own geometry.
-import { type LngLatBoundsLike, Map as MapLibre, NavigationControl, ScaleControl, setWorkerUrl } from "maplibre-gl";
+import { type LngLatBoundsLike, Map as MapLibre, NavigationControl, prewarm, ScaleControl, setWorkerUrl } from "maplibre-gl";
 import type { StyleSpecification } from "maplibre-gl";
 import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import type { Palette } from "./palette";
@@ -8,6 +8,8 @@ import type { Areas } from "./types";
 import type { View } from "./state";
 
 setWorkerUrl(workerUrl);
+// Workers start while the page still asks for its data.
+prewarm();
 
 const LABEL_FONT = ["Source Sans"];
 
@@ -31,6 +33,11 @@ export function makeMap(container: HTMLElement, areas: Areas, colours: Palette, 
   map.addControl(new NavigationControl({ showCompass: false }), "top-right");
   map.addControl(new ScaleControl({ maxWidth: 110, unit: "metric" }), "bottom-left");
   return map;
+}
+
+/** Resolves when layers can be added, before anything is drawn: what is added at once is drawn with the first frame. */
+export function styled(map: MapLibre): Promise<void> {
+  return new Promise((ready) => void map.once("style.load", () => ready()));
 }
 
 export const boundsOf = (areas: Areas): LngLatBoundsLike => areas.bounds;
@@ -60,7 +67,7 @@ function style(areas: Areas, colours: Palette): StyleSpecification {
     },
     layers: [
       { id: "ground", type: "background", paint: { "background-color": colours.ground } },
-      { id: "land", type: "fill", source: "boundary", paint: { "fill-color": colours.land } },
+      { id: "land", type: "fill", source: "boundary", paint: { "fill-color": colours.land, "fill-antialias": false } },
       {
         id: "neighbourhood-lines",
         type: "line",

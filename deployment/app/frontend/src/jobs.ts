@@ -7,6 +7,8 @@ const block = document.querySelector<HTMLElement>("#jobs");
 const live = document.querySelector<HTMLElement>("#live");
 let states = seen();
 let timer = 0;
+// Why the last press did nothing: stays while the table is asked for anew, until the next press.
+let problem = "";
 
 function seen(): Map<string, string> {
   const rows = block?.querySelectorAll<HTMLElement>("[data-job]") ?? [];
@@ -40,6 +42,11 @@ function put(text: string): void {
   block.innerHTML = text;
   for (const key of open) block.querySelector(`details[data-key="${key}"]`)?.setAttribute("open", "");
   block.querySelector(".scroll")?.scrollTo({ left });
+  const place = block.querySelector<HTMLElement>("[data-job-problem]");
+  if (place && problem) {
+    place.textContent = problem;
+    place.hidden = false;
+  }
   if (focused) block.querySelector<HTMLElement>(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
   tell();
 }
@@ -58,8 +65,10 @@ function tell(): void {
 block?.addEventListener("submit", (event) => {
   const form = event.target as HTMLFormElement;
   event.preventDefault();
-  const button = form.querySelector("button");
-  if (button) button.disabled = true;
+  // A button that is disabled would lose the focus; one that waits is pressed once all the same.
+  if (form.dataset.sent) return;
+  form.dataset.sent = "yes";
+  form.querySelector("button")?.setAttribute("aria-disabled", "true");
   void send(form);
 });
 
@@ -67,13 +76,8 @@ async function send(form: HTMLFormElement): Promise<void> {
   const fields = new URLSearchParams();
   for (const [name, value] of new FormData(form)) fields.set(name, String(value));
   const answer = await fetch(form.action, { method: "POST", body: fields }).catch(() => null);
-  const problem = answer === null ? "The server does not answer." : answer.ok ? "" : await answer.text();
+  problem = answer === null ? "The server does not answer." : answer.ok ? "" : await answer.text();
   await look();
-  const place = block?.querySelector<HTMLElement>("[data-job-problem]");
-  if (place && problem) {
-    place.textContent = problem;
-    place.hidden = false;
-  }
 }
 
 plan();

@@ -25,6 +25,7 @@ class Explore {
   private counts: Counts | null = null;
   private map: ExploreMap | null = null;
   private draw: Draw | null = null;
+  private starting: Promise<void> = Promise.resolve();
   private readonly panel: Panel;
   private readonly clock: Clock;
   private running: AbortController | null = null;
@@ -42,20 +43,24 @@ class Explore {
   }
 
   async start(): Promise<void> {
-    const { question } = this;
-    if (!location.search.includes("layer=") && !this.facts.exact) question.layer = "grid";
-    const known = await readAreas();
+    if (!location.search.includes("layer=") && !this.facts.exact) this.question.layer = "grid";
+    this.starting = this.startMap();
+    await this.refresh();
+  }
+
+  private async startMap(): Promise<void> {
     const canvas = root.querySelector<HTMLElement>("#explore-canvas")!;
     try {
+      const known = await readAreas();
       if (!known) throw new Error("There is no study area yet.");
       await Promise.allSettled([document.fonts.load('400 16px "Source Sans"')]);
-      this.map = await ExploreMap.start(canvas, known, this.cells, this.facts, question.view);
+      this.map = await ExploreMap.start(canvas, known, this.cells, this.facts, this.question.view);
       this.draw = new Draw(this.map, (some) => void this.change(some));
+      this.draw.show(this.question);
       this.listenToMap(this.map);
     } catch {
       canvas.replaceChildren(element("p", { class: "map-message" }, "The map needs WebGL, which this browser does not offer. The tables below hold the same counts."));
     }
-    await this.refresh();
   }
 
   repaint(): void {
@@ -93,7 +98,7 @@ class Explore {
       if (turn.signal.aborted) return;
       this.counts = counts;
       this.show(counts, query);
-      await Promise.all([this.map?.show(query, counts, this.question, turn.signal), this.showIncidents(turn.signal)]);
+      await Promise.all([this.showOnMap(query, counts, turn.signal), this.showIncidents(turn.signal)]);
       if (turn.signal.aborted) return;
       part("legend").replaceChildren(...(this.map?.legend() ?? []));
       part("error").hidden = true;
@@ -108,6 +113,12 @@ class Explore {
     } finally {
       if (!turn.signal.aborted) root.setAttribute("aria-busy", "false");
     }
+  }
+
+  /** Charts and tables do not wait for the map to start. */
+  private async showOnMap(query: string, counts: Counts, signal: AbortSignal): Promise<void> {
+    await this.starting;
+    if (!signal.aborted) await this.map?.show(query, counts, this.question, signal);
   }
 
   private show(counts: Counts, query: string): void {
@@ -283,7 +294,7 @@ async function start(): Promise<void> {
   let explore: Explore | null = null;
   watchTheme(() => explore?.repaint());
   try {
-    const [facts, cells] = await Promise.all([ask<Facts>("facts"), ask<Cells>("cells")]);
+    const [facts, cells] = await Promise.all([ask<Facts>("facts"), ask<Cells>("cells"), readAreas().catch(() => null)]);
     explore = new Explore(facts, cells);
     if (facts.exact) void savedViews(root.querySelector("[data-saved]"));
     await explore.start();

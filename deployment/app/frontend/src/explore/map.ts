@@ -1,6 +1,6 @@
 // The map of a question: places as vector tiles, cells and neighbourhoods coloured by their counts, the shape drawn on it.
 import type { GeoJSONSource, Map as MapLibre, MapMouseEvent, VectorTileSource } from "maplibre-gl";
-import { boundsOf, makeMap, padding, paintBasemap } from "../basemap";
+import { boundsOf, makeMap, padding, paintBasemap, styled } from "../basemap";
 import { scale } from "../legend";
 import { type Palette, palette } from "../palette";
 import { element, thousands } from "../text";
@@ -38,7 +38,7 @@ export class ExploreMap {
 
   static async start(canvas: HTMLElement, areas: Areas, cells: Cells, facts: Facts, view: Question["view"]): Promise<ExploreMap> {
     const made = new ExploreMap(canvas, areas, cells, facts, view);
-    await new Promise((ready) => made.map.once("load", ready));
+    await styled(made.map);
     made.addLayers();
     return made;
   }
@@ -153,8 +153,8 @@ export class ExploreMap {
     map.addSource("cells", { type: "geojson", data: this.cells });
     map.addSource("shape", { type: "geojson", data: EMPTY });
     map.addSource("incidents", { type: "vector", tiles: [this.tiles("")], minzoom: 0, maxzoom: 15 });
-    map.addLayer({ id: "cells", type: "fill", source: "cells", paint: { "fill-opacity": 0.85 } }, BELOW);
-    map.addLayer({ id: "hoods", type: "fill", source: "neighbourhoods", paint: { "fill-opacity": 0.85 } }, BELOW);
+    map.addLayer({ id: "cells", type: "fill", source: "cells", paint: { "fill-opacity": 0.85, "fill-antialias": false } }, BELOW);
+    map.addLayer({ id: "hoods", type: "fill", source: "neighbourhoods", paint: { "fill-opacity": 0.85, "fill-antialias": false } }, BELOW);
     const places = { type: "circle" as const, source: "incidents", "source-layer": "incidents" };
     const size = radius(1);
     map.addLayer({ id: "places", ...places, maxzoom: 15, paint: { "circle-radius": size, "circle-opacity": 0.72 } }, "names");

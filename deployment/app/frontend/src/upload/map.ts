@@ -1,6 +1,6 @@
 // Where the rows would fall.
 import type { GeoJSONSource, Map as MapLibre } from "maplibre-gl";
-import { makeMap, paintBasemap, padding } from "../basemap";
+import { makeMap, paintBasemap, padding, styled } from "../basemap";
 import { palette } from "../palette";
 import { isDark } from "../theme";
 import type { Areas } from "../types";
@@ -20,7 +20,7 @@ export class PreviewMap {
     if (!this.map) {
       this.canvas.replaceChildren();
       const map = makeMap(this.canvas, areas, palette(isDark()), null);
-      await new Promise((ready) => map.once("load", ready));
+      await styled(map);
       map.addSource("points", { type: "geojson", data: EMPTY });
       map.addLayer({ id: "points", type: "circle", source: "points", paint: { "circle-radius": 3.2, "circle-opacity": 0.6, "circle-stroke-width": 0.6 } });
       map.getCanvas().setAttribute("aria-label", "Map of the places of the incidents in the file");

@@ -6,69 +6,19 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
-import yaml
 
 from app_server import started
 from crimepatterns.serving.security.keys import create_key
 from crimepatterns.serving.security.roles import Role
 from crimepatterns.store.audit_log import check_log
 from crimepatterns.store.layout import Layout
-from servers import FaultServer, Received, Reply
-
-CITY = "harbour"
-HEADER = "id,when,what,lon,lat\n"
-ROWS = "".join(
-    f"{i},2025-{1 + i % 9:02d}-{1 + i % 28:02d} {i % 24:02d}:15,theft,{-87.70 + (i % 17) * 0.004:.4f},"
-    f"{41.80 + (i % 13) * 0.004:.4f}\n"
-    for i in range(400)
-)
-
-
-class HeldFile:
-    """A file on the web that arrives only when the test lets it: work that lasts exactly as long as it should."""
-
-    def __init__(self, server: FaultServer) -> None:
-        self.asked, self.released = threading.Event(), threading.Event()
-        server.add("/records.csv", self._answer)
-
-    def _answer(self, _: Received) -> Reply:
-        self.asked.set()
-        self.released.wait(60)
-        return Reply(200, (HEADER + ROWS).encode(), {"Content-Type": "text/csv"})
-
-
-@pytest.fixture
-def held(fault_server: FaultServer) -> Iterator[HeldFile]:
-    """The file, held back; let go at the end in any case."""
-    file = HeldFile(fault_server)
-    yield file
-    file.released.set()
-
-
-@pytest.fixture
-def config(tmp_path: Path, held: HeldFile, fault_server: FaultServer) -> Path:  # noqa: ARG001  # the file is there first
-    """A city whose records are the held file."""
-    feed = {"urls": [fault_server.url("/records.csv")], "allow_private": [fault_server.host], "timeout_s": 60}
-    settings = {
-        "city": CITY,
-        "title": "Harbour",
-        "timezone": "America/Chicago",
-        "root": str(tmp_path),
-        "source": {"kind": "url", "feed": feed},
-        "columns": {"id": "id", "occurred_from": "when", "category": "what", "longitude": "lon", "latitude": "lat"},
-        "study_area": {"derive": "concave_hull"},
-    }
-    path = tmp_path / "harbour.yaml"
-    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    return path
+from held_city import CITY, HeldFile
 
 
 @contextlib.contextmanager
