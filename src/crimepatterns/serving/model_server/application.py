@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, Response
 
@@ -36,6 +37,9 @@ MODEL_ACCESS = AccessTable(
 )
 """The model server's routes and the role each needs."""
 
+_THREADS = 8
+"""Requests answered at a time: more only wait for each other, and each thread keeps memory for good (Starlette: 40)."""
+
 
 def create_model_app(settings: Settings) -> FastAPI:
     """Make the application that serves one city's forecasts and learners to other programs.
@@ -55,6 +59,7 @@ def create_model_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def watched(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = _THREADS
         await asyncio.to_thread(current.refresh_forecasts)
         watching = asyncio.create_task(current.watch())
         yield
