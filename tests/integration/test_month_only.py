@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from app_server import served
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.errors import NotApplicableError
 from crimepatterns.operations.pipeline import run_all, run_stage
+from crimepatterns.serving.web import create_app
 
 
 @pytest.fixture
@@ -54,3 +56,20 @@ def test_one_stage_alone_says_why(month_only: Settings) -> None:
     run_stage(month_only, "clean")
     with pytest.raises(NotApplicableError, match="known to the month only"):
         run_stage(month_only, "evaluate")
+
+
+def test_pages_count_months_and_say_what_cannot_be_told(month_only: Settings) -> None:
+    for stage in ("ingest", "clean", "patterns"):
+        run_stage(month_only, stage)
+    months = pd.read_csv(month_only.root / "months.csv")["month"].value_counts().sort_index()
+    with served(create_app(month_only)) as client:
+        trend = client.get("/api/charts/trend?category=nuisance").json()
+        assert trend["step"] == "month"
+        assert [one["incidents"] for one in trend["periods"]] == months.to_list()
+        assert all(one["complete"] for one in trend["periods"])
+        facts = client.get("/api/explore/facts").json()
+        assert (facts["days_known"], facts["end"]) == (False, "2022-12-01")
+        times = client.get("/api/explore/counts").json()["times"]
+        assert (times["step"], times["counts"], set(times["complete"])) == ("month", months.to_list(), {True})
+        for page in ("/", "/forecast", "/compare"):
+            assert "known to the month only" in client.get(page).text

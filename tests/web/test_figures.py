@@ -45,14 +45,14 @@ def test_weeks_agree_with_the_files(client: httpx.Client, incidents: duckdb.Duck
         ).fetchall()
     )
     trend = told_at(client, f"/api/charts/trend?category={category}")
-    told = {week["week"]: week["incidents"] for week in trend["weeks"]}
+    told = {week["start"]: week["incidents"] for week in trend["periods"]}
     assert {week: count for week, count in told.items() if count} == counted
     assert sum(told.values()) == sum(counted.values())
     first, last = incidents.execute("SELECT min(wall)::DATE, max(wall)::DATE FROM incidents").fetchone() or ()
-    whole = [week["week"] for week in trend["weeks"] if week["complete"]]
+    whole = [week["start"] for week in trend["periods"] if week["complete"]]
     assert min(whole) >= first.isoformat()
-    partial = [week["week"] for week in trend["weeks"] if not week["complete"]]
-    assert (last.weekday() != 6) == (trend["weeks"][-1]["week"] in partial)
+    partial = [week["start"] for week in trend["periods"] if not week["complete"]]
+    assert (last.weekday() != 6) == (trend["periods"][-1]["start"] in partial)
 
 
 @pytest.mark.parametrize("category", ["burglary", "theft", "all"])

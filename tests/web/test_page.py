@@ -47,12 +47,12 @@ def test_the_page_loads_whole_and_asks_nobody_else(opened: Opener) -> None:
 
 def test_charts_and_tables_tell_what_the_server_counted(opened: Opener, server: str) -> None:
     page = opened("/forecast?category=burglary")
-    trend = httpx.get(f"{server}/api/charts/trend?category=burglary", trust_env=False).json()["weeks"]
+    trend = httpx.get(f"{server}/api/charts/trend?category=burglary", trust_env=False).json()["periods"]
     rows = page.locator('[data-numbers="trend"] tbody tr')
     assert rows.count() == len(trend)
     first = rows.first.locator("th, td").all_text_contents()
     last = trend[-1]
-    assert first == [last["week"], f"{last['incidents']:,}", "" if last["complete"] else "not a whole week"]
+    assert first == [last["start"], f"{last['incidents']:,}", "" if last["complete"] else "not a whole week"]
     rhythm = httpx.get(f"{server}/api/charts/rhythm?category=burglary", trust_env=False).json()
     shown = page.locator('[data-numbers="rhythm"] tbody td').all_text_contents()
     assert sum(int(text.replace(",", "")) for text in shown) == sum(cell["incidents"] for cell in rhythm["cells"])

@@ -41,6 +41,7 @@ def status(results: Results) -> dict[str, Any]:
         "first": _date_of(report.get("first")),
         "last": _date_of(report.get("last")),
         "incidents": report.get("kept"),
+        "month_only": results.month_only,
         "synthetic": results.settings.source.kind == "synthetic",
         "stages": stages,
         "categories": [

@@ -1,4 +1,4 @@
-"""Numbers behind the charts: incidents per week, and by hour and weekday, counted once per cleaning."""
+"""Numbers behind the charts: incidents per week or month, and by hour and weekday, counted once per cleaning."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crimepatterns.patterns.calendar_counts import CalendarCounts, count_by_calendar, record_of
 from crimepatterns.patterns.rhythms import WEEKDAYS, hour_known
 from crimepatterns.patterns.window import last_days
 from crimepatterns.serving.payloads import Payload, json_payload
@@ -21,8 +22,7 @@ _RHYTHM_DAYS = 364  # whole weeks, so that every weekday occurs equally often
 class _Counts:
     """Small tables made from all incidents, so that these need not stay in memory."""
 
-    weeks: pd.DataFrame  # index: Monday; columns: category, and ALL that citizens reported
-    complete: NDArray[np.bool_]
+    periods: CalendarCounts  # columns: category, and ALL that citizens reported
     rhythm: dict[str, tuple[NDArray[np.int64], float, int]]
     window: str
     as_of: str
@@ -30,6 +30,8 @@ class _Counts:
 
 def trend_payload(results: Results, category: Category) -> Payload:
     """Return incidents per civil week of a category; a first or last week that is not whole is marked.
+
+    Where times are known to the month only, months take the place of weeks.
 
     Raises
     ------
@@ -39,14 +41,13 @@ def trend_payload(results: Results, category: Category) -> Payload:
 
     def make() -> Payload:
         counts = _counts(results)
-        series = counts.weeks[category.name]
-        weeks = [
-            {"week": week.date().isoformat(), "incidents": int(count), "complete": bool(whole)}
-            for week, count, whole in zip(series.index, series, counts.complete, strict=True)
+        step, series = counts.periods.unit, counts.periods.counts[category.name]
+        periods = [
+            {"start": start.date().isoformat(), "incidents": int(count), "complete": bool(whole)}
+            for start, count, whole in zip(series.index, series, counts.periods.complete, strict=True)
         ]
-        return json_payload(
-            {"category": category.name, "unit": "incidents per week", "as_of": counts.as_of, "weeks": weeks}
-        )
+        facts = {"category": category.name, "unit": f"incidents per {step}", "step": step, "as_of": counts.as_of}
+        return json_payload({**facts, "periods": periods})
 
     return results.cache.get(("trend", category.slug), [results.layout.cleaning_report], make)
 
@@ -83,21 +84,18 @@ def _counts(results: Results) -> _Counts:
 def _count(results: Results) -> _Counts:
     incidents = read_incidents(results.layout.incidents, results.area())
     table = incidents.table[["occurred_from", "occurred_until", "time_precision", "category", "discovery"]]
+    periods = count_by_calendar(incidents, record_of(incidents), monthly=results.month_only)
+    reported = (table["discovery"] == "reported").to_numpy()
+    start = (
+        table["occurred_from"].dt.tz_localize(None).dt.to_period("M" if results.month_only else "W-SUN").dt.start_time
+    )
+    periods.counts[ALL] = start[reported].value_counts().reindex(periods.counts.index, fill_value=0)
     window = last_days(incidents, days=_RHYTHM_DAYS)
-    wall = table["occurred_from"].dt.tz_localize(None)
-    monday = wall.dt.normalize() - pd.to_timedelta(wall.dt.day_of_week, unit="D")
-    weeks = pd.crosstab(monday, table["category"].astype(str))
-    reported = table["discovery"] == "reported"
-    weeks[ALL] = monday[reported].value_counts().reindex(weeks.index, fill_value=0)
-    every = pd.date_range(weeks.index.min(), weeks.index.max(), freq="7D")
-    weeks = weeks.reindex(every, fill_value=0)
-    first, end = wall.min().normalize(), window.end.tz_localize(None)
-    complete = (weeks.index >= first) & (weeks.index <= end - pd.Timedelta(days=7))
     recent = table.loc[(table["occurred_from"] >= window.start) & (table["occurred_from"] < window.end)]
     rhythm = {str(name): _rhythm(part) for name, part in recent.groupby(recent["category"].astype(str))}
     rhythm = {**dict.fromkeys(incidents.categories, _rhythm(recent.iloc[:0])), **rhythm}
     rhythm[ALL] = _rhythm(recent.loc[recent["discovery"] == "reported"])
-    return _Counts(weeks, np.asarray(complete), rhythm, str(window), window.end.isoformat())
+    return _Counts(periods, rhythm, str(window), window.end.isoformat())
 
 
 def _rhythm(part: pd.DataFrame) -> tuple[NDArray[np.int64], float, int]:

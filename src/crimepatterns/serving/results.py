@@ -141,6 +141,12 @@ class Results:
         report: dict[str, Any] = self.cache.get("cleaning", [path], lambda: read_json(path))
         return report
 
+    @property
+    def month_only(self) -> bool:
+        """Whether most times are known to the month only: days, weeks and hours then mean nothing."""
+        counted = self.cleaning_report().get("time_precision", {})
+        return bool(2 * counted.get("month", 0) > sum(counted.values()))
+
     def honesty_report(self) -> Mapping[str, Any]:
         """Return the data honesty report; empty before `crimepatterns check` has run."""
         path = self.layout.quality / "honesty.json"

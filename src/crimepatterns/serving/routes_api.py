@@ -91,7 +91,7 @@ def _numbers(router: APIRouter, results: Results) -> None:
     def get_monitoring(request: Request) -> Response:
         return respond(request, json_payload(dict(monitoring_report(results))))
 
-    @router.get("/charts/trend", summary="Incidents per week")
+    @router.get("/charts/trend", summary="Incidents per week, or per month where days are not known")
     def get_trend(request: Request, category: CategorySlug = None) -> Response:
         return respond(request, trend_payload(results, results.category(category)))
 

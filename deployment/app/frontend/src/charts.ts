@@ -77,16 +77,18 @@ function numbers(name: string, columns: string[], rows: string[][]): void {
   );
 }
 
-function drawTrend({ weeks }: Trend): void {
-  const points = weeks.map((one) => ({ ...one, date: new Date(`${one.week}T12:00:00Z`) }));
+function drawTrend({ periods, step }: Trend): void {
+  const points = periods.map((one) => ({ ...one, date: new Date(`${one.start}T12:00:00Z`) }));
+  const from = step === "week" ? "Week of" : "Month from";
   const whole = points.filter((one) => one.complete);
   const partial = points.filter((one) => !one.complete);
   const smooth = whole.map((one, i) => {
-    const around = whole.slice(Math.max(0, i - 3), i + 4);
+    const [before, after] = step === "week" ? [3, 4] : [1, 2];
+    const around = whole.slice(Math.max(0, i - before), i + after);
     return { date: one.date, incidents: around.reduce((sum, near) => sum + near.incidents, 0) / around.length };
   });
   const last = whole.at(-1);
-  const label = `Incidents per week, ${whole[0]?.week ?? ""} to ${last?.week ?? ""}; latest whole week ${last ? thousands(last.incidents) : "none"}.`;
+  const label = `Incidents per ${step}, ${whole[0]?.start ?? ""} to ${last?.start ?? ""}; latest whole ${step} ${last ? thousands(last.incidents) : "none"}.`;
   put("trend", label, (width) =>
     Plot.plot({
       ...COMMON,
@@ -111,7 +113,7 @@ function drawTrend({ weeks }: Trend): void {
             fill: "var(--surface)",
             stroke: "var(--line)",
             title: (one: (typeof points)[number]) =>
-              `Week of ${one.week}\n${thousands(one.incidents)} incidents${one.complete ? "" : "\nnot a whole week"}`,
+              `${from} ${one.start}\n${thousands(one.incidents)} incidents${one.complete ? "" : `\nnot a whole ${step}`}`,
           }),
         ),
       ],
@@ -119,8 +121,8 @@ function drawTrend({ weeks }: Trend): void {
   );
   numbers(
     "trend",
-    ["Week of", "Incidents", "Remark"],
-    [...points].reverse().map((one) => [one.week, thousands(one.incidents), one.complete ? "" : "not a whole week"]),
+    [from, "Incidents", "Remark"],
+    [...points].reverse().map((one) => [one.start, thousands(one.incidents), one.complete ? "" : `not a whole ${step}`]),
   );
 }
 

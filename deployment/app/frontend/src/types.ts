@@ -111,7 +111,8 @@ export interface Plan {
 
 export interface Trend {
   unit: string;
-  weeks: { week: string; incidents: number; complete: boolean }[];
+  step: "week" | "month";
+  periods: { start: string; incidents: number; complete: boolean }[];
 }
 
 export interface Rhythm {

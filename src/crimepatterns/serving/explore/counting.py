@@ -31,7 +31,7 @@ def count(record: Record, view: View, filters: Filters, *, step: Step | None = N
     record, view : Record, View
     filters : Filters
     step : str, optional
-        Of the counts over time; None chooses it by the length of the period.
+        Of the counts over time; None chooses it by the length of the period. Always months where days are not known.
 
     Returns
     -------
@@ -105,6 +105,8 @@ def _times(
     start, end = max(filters.start, record.first), min(filters.end, record.end)
     if not view.exact:
         step, start, end = "week", start - (start + 3) % 7, end + -(end + 3) % 7
+    elif not record.days_known:
+        step = "month"
     elif step is None:
         length = end - start
         step = "day" if length <= _MOST_DAYS else "week" if length <= _MOST_WEEKS_DAYS else "month"

@@ -133,6 +133,7 @@ class Desk:
             "first": date_of(record.first).isoformat(),
             "end": date_of(record.end).isoformat(),
             "exact": view.exact,
+            "days_known": record.days_known,
             "rule": None if view.exact else public_sentence(record),
             "record": f"cleaned records {record.version}, incidents until {date_of(record.end - 1).isoformat()}",
             "streets": view.exact and self.results.settings.patterns.streets is not None,

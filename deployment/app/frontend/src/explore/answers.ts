@@ -8,6 +8,7 @@ export interface Facts {
   first: string;
   end: string;
   exact: boolean;
+  days_known: boolean;
   rule: string | null;
   record: string;
   streets: boolean;

@@ -27,7 +27,10 @@ export class Panel {
     part("offences").replaceChildren(...tree);
     part("areas").replaceChildren(...facts.areas.map((one) => this.box("area", one.slug, one.name)));
     part("found-by").hidden = !facts.exact;
-    part("rhythm").hidden = !facts.exact;
+    // What the records cannot tell is not offered.
+    part("rhythm").hidden = !facts.exact || !facts.days_known;
+    for (const days of ["7", "28"]) document.querySelector<HTMLElement>(`[data-preset="${days}"]`)!.hidden = !facts.days_known;
+    for (const name of ["areas-choice", "areas-table", "areas-filter"]) part(name).hidden = facts.areas.length === 0;
     for (const input of document.querySelectorAll<HTMLInputElement>('input[name="discovery"]')) {
       input.addEventListener("change", () => this.change({ discovery: input.value }));
     }
