@@ -8,18 +8,21 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from crimepatterns.monitoring.drift import Shift
+from crimepatterns.monitoring.weekly import long_run
 
 __all__ = ["VOLUME_LEVEL", "volume_break"]
 
-VOLUME_LEVEL: Final = 0.035
+VOLUME_LEVEL: Final = 0.04
 """False discovery rate among series of volume."""
 
 _LIMIT = 0.1
+_RISES: Final = 2 / 3
+"""Share of the level that is spent on rises: a rise adds chance of its own and a fall takes some away."""
 _YEAR = 365.25 / 7
 _LEAST_WEEKS = 26
 _ROUNDS = 25
-_SURE = 2.0
-"""Standard errors from which a trend is carried forward."""
+_HOLD = 2.0
+"""Squared standard errors by which a trend is held back."""
 
 Floats = NDArray[np.float64]
 
@@ -28,13 +31,15 @@ def volume_break(name: str, counts: Sequence[int] | NDArray[np.int64], *, recent
     r"""Compare the last weeks of a series of weekly counts with what the weeks before lead to expect.
 
     A Poisson regression of the weeks before on a level, and from two years on the season of the year (one harmonic) and
-    a trend where it is told (two standard errors), is carried forward. With the observed sum O and the expected sum E
-    of the last weeks,
+    a trend as far as it is told, is carried forward: of a trend of t standard errors the share 1 - 2 / t^2, none below
+    0 (L. Breiman 1995, doi:10.1080/00401706.1995.10484371). With the observed sum O and the expected sum E of the last
+    weeks,
 
     .. math:: z = \frac{2 (\sqrt{O} - \sqrt{E})}{\sqrt{D \, (1 + V / E)}}
 
-    where V is the variance of E by the regression and D the long-run dispersion of its residuals, where it is above 1
-    by more than chance: counts that vary more, or whose neighbours are alike, need more to be a break. The effect is
+    where V is the variance of E by the regression and D the long-run dispersion of its residuals (`long_run`), where it
+    is above 1 by more than chance: counts that vary more, or whose neighbours are alike, need more to be a break. The
+    tail of z is divided by 2/3 for rises and by 1/3 for falls, so that both are found about as often. The effect is
     O / E - 1.
 
     Parameters
@@ -61,22 +66,19 @@ def volume_break(name: str, counts: Sequence[int] | NDArray[np.int64], *, recent
     if len(before) < _LEAST_WEEKS or before.sum() == 0:
         return Shift("volume", name, "ratio - 1", 0.0, _LIMIT, 1.0, 1.0, *facts, "too short a record to tell")
     columns = _columns(len(series), len(before))
-    coefficients, covariance = _poisson_regression(columns[: len(before)], before)
-    if columns.shape[1] > 1 and abs(coefficients[-1]) < _SURE * np.sqrt(covariance[-1, -1]):
-        # A trend that is hardly there would make what is to be expected needlessly uncertain.
-        columns = columns[:, :-1]
-        coefficients, covariance = _poisson_regression(columns[: len(before)], before)
+    coefficients, covariance = _regression(columns[: len(before)], before)
     mean = np.exp(columns @ coefficients)
-    spread = _long_run(before, mean[: len(before)])
+    spread = long_run((before - mean[: len(before)]) / np.sqrt(mean[: len(before)]))
     expected = float(mean[-recent:].sum())
     slope = mean[-recent:] @ columns[-recent:]
     variance = float(slope @ covariance @ slope)
     observed = float(after.sum())
-    z = 2 * (np.sqrt(observed + 0.375) - np.sqrt(expected + 0.125)) / np.sqrt(spread * (1 + variance / expected))
-    p_value = 2 * float(stats.t.sf(abs(z), len(before) - columns.shape[1]))
+    z = 2 * (np.sqrt(observed + 0.375) - np.sqrt(expected + 0.125)) / np.sqrt(spread.factor * (1 + variance / expected))
+    tail = float(stats.t.sf(abs(z), min(spread.freedom, len(before) - columns.shape[1])))
+    p_value = min(1.0, tail / (_RISES if z > 0 else 1 - _RISES))
     effect = observed / expected - 1
     words = f"{observed:,.0f} incidents where {expected:,.0f} were to be expected"
-    return Shift("volume", name, "ratio - 1", effect, _LIMIT, p_value, spread, *facts, words)
+    return Shift("volume", name, "ratio - 1", effect, _LIMIT, p_value, spread.factor, *facts, words)
 
 
 def _columns(weeks: int, before: int) -> Floats:
@@ -85,6 +87,18 @@ def _columns(weeks: int, before: int) -> Floats:
     if before >= 2 * _YEAR - 1:
         columns += [np.cos(2 * np.pi * time), np.sin(2 * np.pi * time), time]
     return np.column_stack(columns)
+
+
+def _regression(columns: Floats, counts: Floats) -> tuple[Floats, Floats]:
+    """Fit with the trend held back; one that is hardly there would make what is to be expected needlessly uncertain."""
+    coefficients, covariance = _poisson_regression(columns, counts)
+    if columns.shape[1] == 1:
+        return coefficients, covariance
+    sure = float(coefficients[-1] ** 2 / covariance[-1, -1])
+    kept = max(0.0, sure - _HOLD) / max(sure, _HOLD)
+    without, doubt = _poisson_regression(columns[:, :-1], counts)
+    mixed = kept * coefficients + (1 - kept) * np.append(without, 0.0)
+    return mixed, kept * covariance + (1 - kept) * np.pad(doubt, (0, 1))
 
 
 def _poisson_regression(columns: Floats, counts: Floats) -> tuple[Floats, Floats]:
@@ -100,13 +114,3 @@ def _poisson_regression(columns: Floats, counts: Floats) -> tuple[Floats, Floats
         if float(np.abs(step).max()) < 1e-9:
             break
     return coefficients, np.asarray(np.linalg.inv(information))
-
-
-def _long_run(counts: Floats, mean: Floats) -> float:
-    """Dispersion of residuals with the covariance of neighbours (Newey and West); 1 where chance explains it."""
-    residual = (counts - mean) / np.sqrt(mean)
-    weights = [2 * (1 - lag / 4) for lag in (1, 2, 3)]
-    total = float(np.mean(residual**2))
-    total += sum(w * float(np.mean(residual[lag:] * residual[:-lag])) for lag, w in enumerate(weights, 1))
-    by_chance = np.sqrt((2 + sum(w**2 for w in weights)) / len(residual))
-    return total if total > 1 + by_chance else 1.0

@@ -7,7 +7,7 @@ from scipy import stats
 from crimepatterns.errors import DomainError
 from crimepatterns.monitoring.drift import Feature, alarms, compare, population_stability
 from crimepatterns.monitoring.volume import VOLUME_LEVEL, volume_break
-from crimepatterns.monitoring.weekly import design_effect
+from crimepatterns.monitoring.weekly import design_effect, long_run
 
 WEEKS, SINCE = 60, 52
 
@@ -39,10 +39,23 @@ def test_without_likeness_the_p_value_is_that_of_the_libraries(rng: np.random.Ge
     one = feature(rng, shift=0.06)
     old, new = one.records[one.week < SINCE], one.records[one.week >= SINCE]
     found = compare(one, since=SINCE)
-    by_rank = float(stats.mannwhitneyu(new, old).pvalue)
+    scores = stats.norm.ppf(stats.rankdata(one.records) / (len(one.records) + 1))
+    recent = one.week >= SINCE
+    by_shift = float(stats.ttest_ind(scores[recent], scores[~recent]).pvalue)
+    by_spread = float(stats.ttest_ind(np.abs(scores[recent]), np.abs(scores[~recent])).pvalue)
     by_shape = float(stats.ks_2samp(old, new).pvalue)
     assert found.design_effect == pytest.approx(1.0, abs=0.4)
-    assert found.p_value == pytest.approx(min(1.0, 2 * min(by_rank, by_shape)), rel=0.5)
+    # Of small p-values the Cauchy combination is the weighted harmonic mean.
+    expected = 1 / (0.8 / by_shift + 0.1 / by_spread + 0.1 / by_shape)
+    assert found.p_value == pytest.approx(expected, rel=0.5)
+
+
+def test_a_change_of_spread_alone_is_found(rng: np.random.Generator) -> None:
+    week = np.repeat(np.arange(WEEKS), 40)
+    wider = rng.normal(size=len(week)) * np.where(week >= SINCE, 1.35, 1.0)
+    found = alarms([compare(Feature("group", "x", wider, week), since=SINCE)])[0]
+    assert found.alarm
+    assert found.direction == "more spread out than before"
 
 
 def test_a_third_of_a_standard_deviation_is_found_and_its_direction_told(rng: np.random.Generator) -> None:
@@ -107,8 +120,32 @@ def test_design_effect_of_clusters_as_kish_has_it(rng: np.random.Generator) -> N
     m, rho = 25, 0.1
     week = np.repeat(np.arange(3000), m)
     scores = rng.normal(0, np.sqrt(rho), 3000)[week] + rng.normal(0, np.sqrt(1 - rho), len(week))
-    assert design_effect(scores, week) == pytest.approx(1 + (m - 1) * rho, rel=0.1)
-    assert design_effect(np.ones(50), np.repeat(np.arange(10), 5)) == 1.0
+    assert design_effect(scores, week).factor == pytest.approx(1 + (m - 1) * rho, rel=0.1)
+    assert design_effect(np.ones(50), np.repeat(np.arange(10), 5)).factor == 1.0
+
+
+def test_a_long_run_variance_knows_what_it_was_estimated_from(rng: np.random.Generator) -> None:
+    """Nothing where chance explains it; fewer degrees of freedom where the likeness of neighbours is a part of it."""
+    chance = [long_run(rng.normal(size=52)) for _ in range(200)]
+    assert np.mean([one == (1.0, np.inf) for one in chance]) > 0.65
+    apart = rng.normal(0, 2.0, 52)
+    assert long_run(apart - apart.mean()).factor > 1.5
+    alternating = 1.6 * np.where(np.arange(52) % 2, 1.0, -1.0)
+    assert long_run(alternating) == (pytest.approx(2.56), 51)
+    walk = np.repeat(rng.permutation(np.repeat([1.4, -1.4], 7)), 4)
+    assert long_run(walk).factor > 3
+    assert long_run(walk).freedom == pytest.approx(2 * 56 / 5.5)
+
+
+def test_weeks_like_their_neighbours_do_not_raise_false_alarms(rng: np.random.Generator) -> None:
+    found = 0
+    for _ in range(200):
+        noise = rng.normal(0, 0.15, WEEKS)
+        alike = noise[:-1] + 0.5 * noise[1:]
+        week = np.repeat(np.arange(WEEKS - 1), 40)
+        one = Feature("group", "x", rng.normal(size=len(week)) + alike[week], week)
+        found += compare(one, since=SINCE - 1).p_value < 0.01
+    assert found <= 8
 
 
 # -- volume ------------------------------------------------------------------------------------------------------------
@@ -126,6 +163,17 @@ def test_a_break_is_found_under_season_and_told_in_numbers(rng: np.random.Genera
     assert found.alarm
     assert found.effect == pytest.approx(change, abs=0.1)
     assert "were to be expected" in found.direction
+
+
+def test_a_fifth_more_and_a_fifth_fewer_are_found_about_as_often(rng: np.random.Generator) -> None:
+    found = {
+        change: np.mean(
+            [volume_break("theft", counts(rng, 164, 40, change=change), recent=8).p_value < 0.04 for _ in range(300)]
+        )
+        for change in (-0.2, 0.2)
+    }
+    assert min(found.values()) > 0.84
+    assert abs(found[0.2] - found[-0.2]) < 0.07
 
 
 def test_season_trend_and_chance_are_no_break(rng: np.random.Generator) -> None:
