@@ -73,3 +73,6 @@ def test_pages_count_months_and_say_what_cannot_be_told(month_only: Settings) ->
         assert (times["step"], times["counts"], set(times["complete"])) == ("month", months.to_list(), {True})
         for page in ("/", "/forecast", "/compare"):
             assert "known to the month only" in client.get(page).text
+        # Commands on pages work as they stand: they name the city's file, to who may run them.
+        assert f"crimepatterns monitor --config {month_only.file}</code>" in client.get("/").text
+        assert "file" not in client.get("/api/status").json()

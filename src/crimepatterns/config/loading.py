@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from crimepatterns.config.briefing import BriefingSettings
 from crimepatterns.config.context import ContextSettings, check_context
@@ -75,6 +75,17 @@ class Settings(Model):
     serving: ServingSettings = ServingSettings()
     security: SecuritySettings = SecuritySettings()
     disclosure: DisclosureSettings = DisclosureSettings()
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """City file that they were read from; None for the embedded city."""
+        return self._file
+
+    def read_from(self, path: Path) -> "Settings":
+        """Remember the city file."""
+        self._file = path
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":
@@ -126,7 +137,8 @@ def load_settings(path: str | Path | None = None, overrides: Mapping[str, Any] |
         If a file is missing, is not YAML, or a setting is unknown or impossible. The message names each.
     """
     chosen = find_resource("config/cities/default.yaml") if path is None else Path(path)
-    return build_settings(_merge(_read_yaml(chosen), overrides or {}), called=str(chosen))
+    settings = build_settings(_merge(_read_yaml(chosen), overrides or {}), called=str(chosen))
+    return settings if path is None else settings.read_from(chosen)
 
 
 def build_settings(city: Mapping[str, Any], *, called: str = "settings") -> Settings:

@@ -78,7 +78,10 @@ def p_text(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
-def code_text(text: str) -> Markup:
-    """Write a sentence for a page: what stands between backticks is code."""
-    parts = [str(escape(part)) for part in text.split("`")]
+def code_text(text: str, *, options: str = "") -> Markup:
+    """Write a sentence for a page: what stands between backticks is code, and our own commands get their options."""
+    parts = [
+        str(escape(f"{part}{options}" if k % 2 and part.startswith("crimepatterns ") else part))
+        for k, part in enumerate(text.split("`"))
+    ]
     return Markup("".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(parts)))  # noqa: S704

@@ -32,7 +32,9 @@ def api_routes(results: Results) -> APIRouter:
 def _about(router: APIRouter, results: Results) -> None:
     @router.get("/status", summary="Stages, categories and period of the city")
     def get_status(request: Request) -> Response:
-        return respond(request, json_payload(status(results)))
+        facts = status(results)
+        del facts["file"]  # where files lie is for administrators
+        return respond(request, json_payload(facts))
 
     @router.get("/cities", summary="The cities served here")
     def get_cities(request: Request) -> Response:

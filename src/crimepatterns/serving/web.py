@@ -1,7 +1,12 @@
 """The web application, put together: settings in, application out."""
 
+import shlex
+
 from fastapi import APIRouter, FastAPI
 from fastapi.templating import Jinja2Templates
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
 
 from crimepatterns.config import Settings, find_resource
 from crimepatterns.serving.assembling import assemble
@@ -32,7 +37,7 @@ from crimepatterns.serving.routes_jobs import job_api, job_pages
 from crimepatterns.serving.routes_pages import page_routes
 from crimepatterns.serving.routes_uploads import upload_api, upload_page
 from crimepatterns.serving.security.bodies import BodyLimit
-from crimepatterns.serving.security.roles import WEB_ACCESS
+from crimepatterns.serving.security.roles import WEB_ACCESS, Role
 from crimepatterns.serving.security.tokens import FormTokens
 from crimepatterns.serving.uploading import Uploading
 from crimepatterns.serving.work import Work
@@ -119,8 +124,16 @@ def _about_a_city(
 def _templates() -> Jinja2Templates:
     templates = Jinja2Templates(find_resource("deployment/app/templates"))
     templates.env.filters.update(place=place_name, count=count_text, thousands=_thousands, chance=chance_text)
-    templates.env.filters.update(day=day_text, p=p_text, told=code_text, placed=with_place_names)
+    templates.env.filters.update(day=day_text, p=p_text, told=_told, placed=with_place_names)
     return templates
+
+
+@pass_context
+def _told(context: Context, text: str) -> Markup:
+    """Write a sentence; who may run its commands is told the city file that they need."""
+    caller, file = context.get("caller"), context["status"].get("file")
+    able = caller is not None and caller.role >= Role.ADMINISTRATOR
+    return code_text(text, options=f" --config {shlex.quote(file)}" if able and file else "")
 
 
 def _thousands(value: float) -> str:

@@ -78,4 +78,6 @@ def test_a_response_is_found_by_the_longest_name_that_fits() -> None:
 
 def test_sentences_keep_their_commands_and_lose_their_markup() -> None:
     assert code_text("Run `a b` <now>.") == "Run <code>a b</code> &lt;now&gt;."
+    told = code_text("Run `crimepatterns train` or `a b`.", options=" --config city.yaml")
+    assert told == "Run <code>crimepatterns train --config city.yaml</code> or <code>a b</code>."
     assert (p_text(0.0001), p_text(0.0104), p_text(0.4)) == ("< 0.001", "0.010", "0.40")
