@@ -83,6 +83,7 @@ SLOW_FILES = (
     "unit/store/test_card_decisions.py",
     "unit/store/test_snapshots.py",
     "unit/visuals/test_maps.py",
+    "web/test_explore_api.py",
     "web/test_explore_chicago.py",
     "web/test_jobs.py",
     "web/test_monitoring_page.py",
