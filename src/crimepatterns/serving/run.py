@@ -10,6 +10,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from crimepatterns.config import Settings
 from crimepatterns.errors import ConfigError
+from crimepatterns.serving.memory import keep_small
 from crimepatterns.serving.request_log import log_as_json
 from crimepatterns.serving.security.opening import check_binding
 
@@ -37,6 +38,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     host, port = settings.serving.host, settings.serving.port
     check_binding(settings)
     _check_free(host, port)
+    keep_small()
     if settings.serving.request_log:
         log_as_json(requests=True)
     app = create_app(settings)
@@ -65,6 +67,7 @@ def serve_models(settings: Settings, *, ready: Callable[[str], None] | None = No
     host, port = settings.serving.host, settings.serving.model_port
     check_binding(settings)
     _check_free(host, port, setting="model_port")
+    keep_small()
     log_as_json(requests=True)
     _run(create_model_app(settings), host, port, ready=ready)
 
