@@ -64,3 +64,10 @@ def test_a_form_of_a_thousand_fields_is_refused(client: httpx.Client, path: str)
     got = client.post(path, content="&".join(f"a{number}=1" for number in range(1_000)))
     assert got.status_code == 422
     assert "100 fields" in got.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/api/uploads/up-1/city", "/api/views"])
+def test_a_body_that_is_no_text_is_refused(client: httpx.Client, path: str) -> None:
+    got = client.post(path, content=b"\x1a\xff}Q\xbc\x0c", headers={"content-type": "application/json"})
+    assert got.status_code == 422
+    assert got.json()["detail"] == "The body cannot be read."

@@ -95,6 +95,8 @@ def install_failure_handlers(app: FastAPI, *, root: str) -> None:
     def http(_: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         detail = error.detail if isinstance(error, HTTPException) else "unexpected"
+        if status == 400:  # the framework's own, for a body that is not even text
+            return JSONResponse({"error": "Request", "detail": "The body cannot be read."}, 422)
         if status == 404 and detail == "Not Found":
             detail = _NOWHERE
         headers = error.headers if isinstance(error, HTTPException) else None
