@@ -119,7 +119,9 @@ def test_a_job_whose_process_died_is_told_as_failed(config: Path, held: HeldFile
     with serving(config) as (client, _):
         job = client.post("/api/jobs", json={"kind": "refresh"}).json()["job_id"]
         assert held.asked.wait(60)
-        os.killpg(process_of(config, job), signal.SIGKILL)
+        group = process_of(config, job)
+        os.killpg(group, signal.SIGKILL)
+        until(lambda: not lives(group))  # the last of them holds the city's lock
         told = ended(client, job)
         assert told["state"] == "failed"
         assert "ended without a word" in told["sentence"]

@@ -64,7 +64,8 @@ def job_pages(pages: Pages, work: Work, tokens: FormTokens) -> APIRouter:
 
     @router.get("/status/jobs", response_class=HTMLResponse)
     def get_part(request: Request) -> Response:
-        return pages.show(request, "parts/jobs.html", work.facts(tokens.of(caller_of(request).name)))
+        facts = {"status": {"file": work.file}, **work.facts(tokens.of(caller_of(request).name))}
+        return pages.show(request, "parts/jobs.html", facts)
 
     @router.post("/status/jobs")
     async def post_start(request: Request) -> Response:
