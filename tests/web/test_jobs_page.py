@@ -53,6 +53,11 @@ def test_work_is_started_refused_twice_cancelled_and_done(browser: Browser, addr
     expect(first).to_contain_text("Cancelled by")
     expect(page.locator("#live")).to_contain_text("cancelled")
 
+    page.context.set_offline(True)
+    start.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("The server does not answer.")
+    page.context.set_offline(False)
+
     held.released.set()
     start.click()
     expect(page.locator("[data-job]")).to_have_count(2)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.patterns.window import Window, last_days
 
-__all__ = ["CalendarCounts", "count_by_calendar", "daily_by_month", "record_of"]
+__all__ = ["CalendarCounts", "count_by_calendar", "daily_by_month", "period_of", "record_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,11 @@ def record_of(incidents: Incidents) -> Window:
     return Window(incidents.table["occurred_from"].min().normalize(), end)
 
 
+def period_of(moments: pd.Series, *, monthly: bool) -> pd.Series:
+    """Return the calendar week (Monday to Sunday) or month, in civil time, of each of some moments with a zone."""
+    return moments.dt.tz_localize(None).dt.to_period("M" if monthly else "W-SUN")
+
+
 def count_by_calendar(incidents: Incidents, covered: Window, *, monthly: bool = False) -> CalendarCounts:
     """Count incidents by calendar week or month.
 
@@ -54,10 +59,9 @@ def count_by_calendar(incidents: Incidents, covered: Window, *, monthly: bool = 
     CalendarCounts
         Without gaps; the most frequent category first.
     """
-    naive = incidents.table["occurred_from"].dt.tz_localize(None)
-    period = naive.dt.to_period("M" if monthly else "W-SUN")
+    period = period_of(incidents.table["occurred_from"], monthly=monthly)
     table = pd.crosstab(period, incidents.table["category"].astype(str))
-    whole = pd.period_range(period.min(), period.max(), freq="M" if monthly else "W-SUN")
+    whole = pd.period_range(period.min(), period.max())
     table = table.reindex(whole, fill_value=0)[list(incidents.categories)]
     begins, ends = whole.start_time, (whole + 1).start_time
     complete = (begins >= covered.start.tz_localize(None)) & (ends <= covered.end.tz_localize(None))

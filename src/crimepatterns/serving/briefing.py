@@ -42,7 +42,6 @@ def status(results: Results) -> dict[str, Any]:
         "last": _date_of(report.get("last")),
         "incidents": report.get("kept"),
         "month_only": results.month_only,
-        "file": None if results.settings.file is None else str(results.settings.file),
         "synthetic": results.settings.source.kind == "synthetic",
         "stages": stages,
         "categories": [

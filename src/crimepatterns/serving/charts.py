@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crimepatterns.patterns.calendar_counts import CalendarCounts, count_by_calendar, record_of
+from crimepatterns.patterns.calendar_counts import CalendarCounts, count_by_calendar, period_of, record_of
 from crimepatterns.patterns.rhythms import WEEKDAYS, hour_known
 from crimepatterns.patterns.window import last_days
 from crimepatterns.serving.payloads import Payload, json_payload
@@ -84,12 +84,10 @@ def _counts(results: Results) -> _Counts:
 def _count(results: Results) -> _Counts:
     incidents = read_incidents(results.layout.incidents, results.area())
     table = incidents.table[["occurred_from", "occurred_until", "time_precision", "category", "discovery"]]
-    periods = count_by_calendar(incidents, record_of(incidents), monthly=results.month_only)
-    reported = (table["discovery"] == "reported").to_numpy()
-    start = (
-        table["occurred_from"].dt.tz_localize(None).dt.to_period("M" if results.month_only else "W-SUN").dt.start_time
-    )
-    periods.counts[ALL] = start[reported].value_counts().reindex(periods.counts.index, fill_value=0)
+    monthly = results.month_only
+    periods = count_by_calendar(incidents, record_of(incidents), monthly=monthly)
+    own = period_of(table.loc[table["discovery"] == "reported", "occurred_from"], monthly=monthly).dt.start_time
+    periods.counts[ALL] = own.value_counts().reindex(periods.counts.index, fill_value=0)
     window = last_days(incidents, days=_RHYTHM_DAYS)
     recent = table.loc[(table["occurred_from"] >= window.start) & (table["occurred_from"] < window.end)]
     rhythm = {str(name): _rhythm(part) for name, part in recent.groupby(recent["category"].astype(str))}

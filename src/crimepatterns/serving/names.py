@@ -80,8 +80,9 @@ def p_text(value: float) -> str:
 
 def code_text(text: str, *, options: str = "") -> Markup:
     """Write a sentence for a page: what stands between backticks is code, and our own commands get their options."""
-    parts = [
-        str(escape(f"{part}{options}" if k % 2 and part.startswith("crimepatterns ") else part))
-        for k, part in enumerate(text.split("`"))
-    ]
-    return Markup("".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(parts)))  # noqa: S704
+
+    def code(part: str) -> str:
+        return f"<code>{escape(part + options if part.startswith('crimepatterns ') else part)}</code>"
+
+    parts = enumerate(text.split("`"))
+    return Markup("".join(code(part) if k % 2 else str(escape(part)) for k, part in parts))  # noqa: S704

@@ -59,6 +59,7 @@ class Pages:
             "path": request.url.path,
             "category": None,
             "chosen": getattr(request.state, "chosen", None),
+            "city_file": request.app.state.settings.file,
         }
         page = self._templates.get_template(template).render({**frame, **facts})
         answer = respond(request, Payload.of(page.encode(), "text/html; charset=utf-8"))

@@ -32,9 +32,7 @@ def api_routes(results: Results) -> APIRouter:
 def _about(router: APIRouter, results: Results) -> None:
     @router.get("/status", summary="Stages, categories and period of the city")
     def get_status(request: Request) -> Response:
-        facts = status(results)
-        del facts["file"]  # where files lie is for administrators
-        return respond(request, json_payload(facts))
+        return respond(request, json_payload(status(results)))
 
     @router.get("/cities", summary="The cities served here")
     def get_cities(request: Request) -> Response:

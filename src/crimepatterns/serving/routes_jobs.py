@@ -64,8 +64,7 @@ def job_pages(pages: Pages, work: Work, tokens: FormTokens) -> APIRouter:
 
     @router.get("/status/jobs", response_class=HTMLResponse)
     def get_part(request: Request) -> Response:
-        facts = {"status": {"file": work.file}, **work.facts(tokens.of(caller_of(request).name))}
-        return pages.show(request, "parts/jobs.html", facts)
+        return pages.show(request, "parts/jobs.html", work.facts(tokens.of(caller_of(request).name)))
 
     @router.post("/status/jobs")
     async def post_start(request: Request) -> Response:

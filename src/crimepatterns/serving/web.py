@@ -93,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     def another(city: Settings) -> FastAPI:
         other = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-        found = Results(city)
+        other.state.settings, found = city, Results(city)
         for router in _about_a_city(found, Desk(found), pages, assets, work, tokens):
             other.include_router(router)
         install_failure_handlers(other, root=str(city.root.resolve()))
@@ -102,7 +102,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ChosenCity, shelf=uploading.shelf, make=another)
     bodies = {"/api/uploads": BodyLimit.of_files(settings.uploads.max_mb)}
     assemble(app, routers, settings, access=WEB_ACCESS, metrics=metrics, bodies=bodies)
-    app.state.desk = desk
+    app.state.desk, app.state.settings = desk, settings
     return app
 
 
@@ -131,9 +131,8 @@ def _templates() -> Jinja2Templates:
 @pass_context
 def _told(context: Context, text: str) -> Markup:
     """Write a sentence; who may run its commands is told the city file that they need."""
-    caller, file = context.get("caller"), context["status"].get("file")
-    able = caller is not None and caller.role >= Role.ADMINISTRATOR
-    return code_text(text, options=f" --config {shlex.quote(file)}" if able and file else "")
+    file, able = context["city_file"], context["caller"].role >= Role.ADMINISTRATOR
+    return code_text(text, options=f" --config {shlex.quote(str(file))}" if able and file else "")
 
 
 def _thousands(value: float) -> str:

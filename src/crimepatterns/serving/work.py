@@ -30,7 +30,6 @@ class Work:
 
     def __init__(self, settings: Settings) -> None:
         self._desk, self._city = JobDesk(settings), settings.city
-        self.file = None if settings.file is None else str(settings.file)
         self._root = str(settings.root.resolve()).rstrip("/") + "/"
         self._log = in_root(settings, settings.security.audit_file)
         self._rates = TokenBuckets(per_second=_STARTS["per_second"], burst=int(_STARTS["burst"]))

@@ -42,13 +42,16 @@ function put(text: string): void {
   block.innerHTML = text;
   for (const key of open) block.querySelector(`details[data-key="${key}"]`)?.setAttribute("open", "");
   block.querySelector(".scroll")?.scrollTo({ left });
-  const place = block.querySelector<HTMLElement>("[data-job-problem]");
-  if (place && problem) {
-    place.textContent = problem;
-    place.hidden = false;
-  }
+  tellProblem();
   if (focused) block.querySelector<HTMLElement>(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
   tell();
+}
+
+function tellProblem(): void {
+  const place = block?.querySelector<HTMLElement>("[data-job-problem]");
+  if (!place || !problem) return;
+  place.textContent = problem;
+  place.hidden = false;
 }
 
 function tell(): void {
@@ -68,7 +71,6 @@ block?.addEventListener("submit", (event) => {
   // A button that is disabled would lose the focus; one that waits is pressed once all the same.
   if (form.dataset.sent) return;
   form.dataset.sent = "yes";
-  form.querySelector("button")?.setAttribute("aria-disabled", "true");
   void send(form);
 });
 
@@ -78,6 +80,9 @@ async function send(form: HTMLFormElement): Promise<void> {
   const answer = await fetch(form.action, { method: "POST", body: fields }).catch(() => null);
   problem = answer === null ? "The server does not answer." : answer.ok ? "" : await answer.text();
   await look();
+  // Where no new table came, the old one says why, and its button can be pressed again.
+  tellProblem();
+  delete form.dataset.sent;
 }
 
 plan();

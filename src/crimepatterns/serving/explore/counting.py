@@ -31,7 +31,8 @@ def count(record: Record, view: View, filters: Filters, *, step: Step | None = N
     record, view : Record, View
     filters : Filters
     step : str, optional
-        Of the counts over time; None chooses it by the length of the period. Always months where days are not known.
+        Of the counts over time; None chooses it by the length of the period. Analysts get
+        months where days are not known, the public always weeks.
 
     Returns
     -------

@@ -80,7 +80,9 @@ class Desk:
             If cleaning has not run.
         """
         return self._answers.get(
-            "record", [self._source], lambda: open_record(self.results.settings, self.results.area())
+            "record",
+            [self._source],
+            lambda: open_record(self.results.settings, self.results.area(), month_only=self.results.month_only),
         )
 
     def view(self, request: Request) -> View:

@@ -74,7 +74,7 @@ class Record:
     version : str
         Name of the snapshot.
     days_known : bool
-        False where most times are known to the month only: days, weeks and hours then mean nothing, and the last month
+        False where times are known to the month only: days, weeks and hours then mean nothing, and the last month
         counts to its end.
     """
 
@@ -89,8 +89,15 @@ class Record:
     days_known: bool
 
 
-def open_record(settings: Settings, area: StudyArea) -> Record:
+def open_record(settings: Settings, area: StudyArea, *, month_only: bool = False) -> Record:
     """Read the current snapshot.
+
+    Parameters
+    ----------
+    settings : Settings
+    area : StudyArea
+    month_only : bool
+        Whether times are known to the month only; see `Results.month_only`.
 
     Raises
     ------
@@ -100,36 +107,34 @@ def open_record(settings: Settings, area: StudyArea) -> Record:
     layout = Layout(settings.root, settings.city)
     if not layout.incidents.exists():
         raise MissingInputError("There are no cleaned incidents yet: run `crimepatterns clean`.")
-    return reading(layout.incidents, partial(_read, settings=settings, area=area))
+    return reading(layout.incidents, partial(_read, settings=settings, area=area, month_only=month_only))
 
 
-def _read(folder: Path, *, settings: Settings, area: StudyArea) -> Record:
+def _read(folder: Path, *, settings: Settings, area: StudyArea, month_only: bool) -> Record:
     dataset = incident_dataset(folder)
     rule = DisclosureRule(**settings.disclosure.model_dump())
     labels = Labels.of(_offences(dataset), [str(name) for name in area.neighbourhoods["name"]])
     grid, public = build_grid(settings, area), _public_grid(area, rule, settings.grid.max_cells)
     room = QueryRoom()
-    rows, by_month, last, ordered = 0, 0, pd.Timestamp.min, True
+    rows, last, ordered = 0, pd.Timestamp.min, True
     for chunk in _chunks(dataset, area):
         table = _numbered(chunk, labels, area, grid, public)
         table.insert(0, "line", np.arange(rows, rows + len(table), dtype=np.int32))
         ordered &= bool(table["occurred"].iloc[0] >= last)
         rows, last = rows + len(table), table["occurred"].iloc[-1]
-        by_month += int((chunk["time_precision"] == "month").sum())
         room.add("exact", table)
     room.add("released", _released(release_counts(_weekly(room, labels, rule), rule), labels, public, area))
     # To sort all rows at once takes three times the memory of keeping them: only where the files overlap in time.
     room.drop("exact", "public") if ordered else room.sort("exact", without=("line", "public"))
     room.sort("released")
     first, end = room.one("SELECT min(day), max(day) + 1 FROM exact")
-    days_known = 2 * by_month <= rows
-    if not days_known:
+    if month_only:
         end = int((np.datetime64(end - 1, "D").astype("datetime64[M]") + 1).astype("datetime64[D]").astype(np.int64))
     room.lock()
     pa.default_memory_pool().release_unused()
     shown = labels.without(rule)
     views = View("exact", labels, grid), View("released", shown, public)
-    return Record(room, area, rule, first or 0, end or 1, *views, folder.resolve().parent.name, days_known)
+    return Record(room, area, rule, first or 0, end or 1, *views, folder.resolve().parent.name, not month_only)
 
 
 def _offences(dataset: ds.Dataset) -> pd.DataFrame:

@@ -294,6 +294,7 @@ async function start(): Promise<void> {
   let explore: Explore | null = null;
   watchTheme(() => explore?.repaint());
   try {
+    // The areas are for the map, which asks for them again and finds them there.
     const [facts, cells] = await Promise.all([ask<Facts>("facts"), ask<Cells>("cells"), readAreas().catch(() => null)]);
     explore = new Explore(facts, cells);
     if (facts.exact) void savedViews(root.querySelector("[data-saved]"));
