@@ -172,7 +172,8 @@ def _budgets(settings: Settings) -> tuple[Budget, ...]:
 
 def _forecasters(city: City) -> dict[str, Forecaster]:
     forecast = city.settings.forecast
-    options = options_in(forecast)
+    # Scores need forecasts, not what is told beside them.
+    options = options_in(forecast) | {"tell_triggering": False}
     if forecast.tuning.method == "optuna":
         # Found inside the fit span, before any origin here.
         options["tuned"] = read_tuned(city.layout.tuning, fit_end=city.spans[0].fit_end.isoformat())

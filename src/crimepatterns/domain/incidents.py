@@ -107,6 +107,8 @@ class Incidents:
         return gpd.GeoDataFrame(self.table.copy(), geometry=points, crs=self.area.crs)
 
     def _where(self, keep: pd.Series) -> "Incidents":
+        if keep.all() and self.table.index.equals(pd.RangeIndex(len(self))):
+            return self
         # Some rows of a checked table need no second check, which back-tests would repeat thousands of times.
         some = object.__new__(Incidents)
         rows = self.table.loc[keep].reset_index(drop=True)

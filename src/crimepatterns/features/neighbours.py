@@ -1,5 +1,7 @@
 """What happened next door: sums over the cells that touch a cell, and over the ring behind those."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -14,8 +16,12 @@ def first_ring(grid: Grid) -> sparse.csr_array:
     return sparse.csr_array(grid.adjacency.astype(np.float32))
 
 
+@lru_cache(maxsize=4)
 def second_ring(grid: Grid) -> sparse.csr_array:
-    """Cells reached in two steps but not in one, without the cell itself: sparse float32 of ones."""
+    """Cells reached in two steps but not in one, without the cell itself: sparse float32 of ones.
+
+    Found once for all the origins and models of a grid.
+    """
     first = first_ring(grid)
     within_two = sparse.coo_array(first @ first)
     near = sparse.coo_array(first + sparse.eye_array(first.shape[0], dtype=np.float32))

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from crimepatterns.domain.grid import Grid
 from crimepatterns.features.lags import RunningTotals
@@ -31,8 +32,8 @@ def neighbourhood_features(
         ``neighbourhood_last_<window>`` and ``neighbourhood_long_run``: incidents per km2 and period.
     """
     code, names = pd.factorize(grid.neighbourhood)
-    summed = np.zeros((len(names), counts.shape[1]))
-    np.add.at(summed, code, counts)
+    member = sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), shape=(len(names), len(code)))
+    summed = member @ counts
     area = np.bincount(code, weights=grid.area_km2, minlength=len(names)).astype(np.float32)
     totals, there = RunningTotals(summed), Rows(code[rows.cells].astype(np.int64), rows.periods)
     share = area[there.cells]

@@ -1,6 +1,6 @@
 """``additive_intensity``: the long run, recent incidents and the surroundings added up with learned weights."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -47,11 +47,14 @@ class AdditiveIntensity:
         Of the plain shrunk count, which stands in where there is too little to learn from.
     train_periods : int
         Periods whose counts the weights are fitted on.
+    tell_triggering : bool
+        Also estimate what follows an incident, for the parameters of the forecast; the forecast is the same without.
     """
 
     name: ClassVar[str] = "additive_intensity"
     recent_days: int = 90
     train_periods: int = 52
+    tell_triggering: bool = True
 
     def fit(self, history: History, *, rng: np.random.Generator) -> "FittedAdditiveIntensity":
         """Learn the weights, the level and the dispersion; `rng` is not used."""
@@ -65,8 +68,8 @@ class AdditiveIntensity:
             return FittedAdditiveIntensity(plain, why)
         related = related_categories(history)
         learned = learn(history, related, plain.shape, train_periods=self.train_periods)
-        fitted = FittedAdditiveIntensity(plain, "", related, learned, fit_city_level(history))
-        return replace(fitted, triggered=triggering(history))
+        triggered = triggering(history) if self.tell_triggering else None
+        return FittedAdditiveIntensity(plain, "", related, learned, fit_city_level(history), triggered)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class FittedAdditiveIntensity:
     learned : Learned or None
     level : CityLevel or None
     triggered : Triggering or None
-        Share, half-life and half-distance of triggered incidents, where the record is long enough.
+        Share, half-life and half-distance of triggered incidents, where asked for and the record is long enough.
     """
 
     plain: FittedShrunkCount
@@ -91,7 +94,7 @@ class FittedAdditiveIntensity:
     related: tuple[str, ...] = ()
     learned: Learned | None = None
     level: CityLevel | None = None
-    triggered: Triggering | None = field(default=None)
+    triggered: Triggering | None = None
 
     def predict(self, history: History, periods: Periods) -> Forecast:
         """Forecast from what `history` knows; a later one than it was fitted on is used with the same weights."""

@@ -1,6 +1,5 @@
 """The components of the additive intensity: what they are at a moment, and which group each part of them belongs to."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -73,8 +72,8 @@ def related_categories(history: History) -> tuple[str, ...]:
     """Name the most frequent other categories that citizens report, as known at the cutoff; at most six."""
     table = history.incidents.table
     labels = table["category"].astype(str)
-    every = dict(Counter(labels))
-    reported = dict(Counter(labels[table["discovery"] == "reported"]))
+    every = labels.value_counts()
+    reported = {str(name): int(n) for name, n in labels[table["discovery"] == "reported"].value_counts().items()}
     kept = [name for name, count in reported.items() if name != history.target and 2 * count >= every[name]]
     return tuple(sorted(kept, key=lambda name: (-reported[name], name))[:_MOST_RELATED])
 

@@ -69,15 +69,12 @@ def learn(history: History, related: Sequence[str], shape: float, *, train_perio
     held_out = min(_MOST_HELD_OUT, max(1, (len(starts) - first) // 4))
     observed = history.counts[:, first:].astype(float)
 
-    def rows_with(prior: SpatialPrior) -> "_Rows":
-        return _Rows.of(states(history, related, starts[first:]), observed, prior, shape)
-
     # What chooses the penalty must know nothing of the periods on which it is chosen.
     split = len(starts) - held_out
-    earlier = rows_with(_prior(next(states(history, related, starts[split : split + 1]))))
-    penalty = _choose_penalty(earlier, split - first)
+    then = _prior(next(states(history, related, starts[split : split + 1])))
     prior = _prior(next(states(history, related, history.panel.periods.edges[-1:])))
-    rows = rows_with(prior)
+    earlier, rows = _Rows.of(states(history, related, starts[first:]), observed, (then, prior), shape)
+    penalty = _choose_penalty(earlier, split - first)
     weights = rows.fit(range(len(rows.counts)), penalty)
     mass = weights * rows.sums.sum(axis=0)
     last = states(history, related, starts[split:])
@@ -101,15 +98,21 @@ class _Rows:
     sums: NDArray[np.float64] = field(repr=False)
 
     @classmethod
-    def of(cls, seen: Iterable[State], observed: NDArray[np.float64], prior: SpatialPrior, shape: float) -> "_Rows":
-        columns, counts, sums = [], [], []
+    def of(
+        cls, seen: Iterable[State], observed: NDArray[np.float64], priors: Sequence[SpatialPrior], shape: float
+    ) -> "list[_Rows]":
+        """Build the components under each of several priors, looking at each state once."""
+        columns: list[list[NDArray[np.float64]]] = [[] for _ in priors]
+        sums: list[list[NDArray[np.float64]]] = [[] for _ in priors]
+        counts = []
         for state, happened in zip(seen, observed.T, strict=True):
-            matrix = components(state, prior, shape).sum(axis=1).T
             some = np.flatnonzero(happened)
-            columns.append(matrix[some])
             counts.append(happened[some])
-            sums.append(matrix.sum(axis=0))
-        return cls(columns, counts, np.array(sums))
+            for i, prior in enumerate(priors):
+                matrix = components(state, prior, shape).sum(axis=1).T
+                columns[i].append(matrix[some])
+                sums[i].append(matrix.sum(axis=0))
+        return [cls(columns[i], counts, np.array(sums[i])) for i in range(len(priors))]
 
     def fit(self, periods: range, penalty: float) -> NDArray[np.float64]:
         """Alternate between the weights and a factor of the city for each period, shape (n_components,)."""

@@ -95,13 +95,14 @@ def fit_city_level(history: History) -> CityLevel:
         return CityLevel(LEVEL_HALF_LIVES[-2], known, weekday, course)
     observed, days = history.counts.sum(axis=0, dtype=np.int64), _Days.of(history)
     losses = np.zeros(len(LEVEL_HALF_LIVES))
+    # Without the course: it was fitted to the very periods that are forecast here.
+    plain = CityLevel(LEVEL_HALF_LIVES[-2], known, weekday)
     for origin in origins:
         cutoff = periods.starts[origin]
         past = days.totals(cutoff)
+        exposure, worth = plain.exposure(cutoff, len(past)), float(plain.worth(cutoff, length).sum())
         for i, half_life in enumerate(LEVEL_HALF_LIVES):
-            # Without the course: it was fitted to the very periods that are forecast here.
-            level = CityLevel(half_life, known, weekday)
-            mean = _level(past, level.exposure(cutoff, len(past)), half_life) * float(level.worth(cutoff, length).sum())
+            mean = _level(past, exposure, half_life) * worth
             losses[i] += mean - observed[origin] * np.log(mean)
     # Of equal ones the slower is chosen.
     best = len(losses) - 1 - int(np.argmin(losses[::-1]))

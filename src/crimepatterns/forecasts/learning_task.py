@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crimepatterns.forecasts.probability_scores import log_loss
+from crimepatterns.forecasts.weighted_borders import borders_in_one_go
 
 __all__ = ["ChanceTask", "CountTask", "LearningTask"]
 
@@ -110,7 +111,8 @@ class CountTask:
             model.fit(features, counts.astype(np.float64))
         else:
             expected = features[self.offset].to_numpy(dtype=np.float64)
-            model.fit(features, counts / expected, sample_weight=expected)
+            with borders_in_one_go():
+                model.fit(features, counts / expected, sample_weight=expected)
 
     def log_rate(self, model: Any, features: pd.DataFrame) -> NDArray[np.float64]:
         """Log of the mean that the model tells, on the scale of counts."""

@@ -54,7 +54,8 @@ def _stack(*, stack_members: Sequence[str] = STACK_MEMBERS, **options: Any) -> S
     """Make the members by name, learners with their default settings, since tuning each again would take long."""
     own = {"stack_folds": "folds"}
     theirs = {key: value for key, value in options.items() if key not in {*own, "settings", "executor", "search"}}
-    theirs["tuning_candidates"] = 1
+    # Nor does anyone read the parameters of a member.
+    theirs |= {"tuning_candidates": 1, "tell_triggering": False}
     members = {name: make_forecaster(name, **theirs) for name in stack_members if name != Stack.name}
     return Stack(members, **{own[key]: value for key, value in options.items() if key in own})
 
@@ -70,7 +71,7 @@ _MAKERS: Mapping[str, tuple[Callable[..., Forecaster], tuple[str, ...]]] = Mappi
         "shrunk_scales": (ShrunkScales, ("recent_days",)),
         "negative_binomial": (NegativeBinomial, ("recent_days",)),
         "risk_terrain": (RiskTerrain, ("train_periods", "recent_days")),
-        "additive_intensity": (AdditiveIntensity, ("recent_days", "train_periods")),
+        "additive_intensity": (AdditiveIntensity, ("recent_days", "train_periods", "tell_triggering")),
         "random_forest": (random_forest, _LEARNING),
         "random_forest_regressor": (random_forest_regressor, _LEARNING),
         "gradient_boosting": (gradient_boosting, _LEARNING),

@@ -16,13 +16,36 @@ from crimepatterns.domain.periods import Periods
 from crimepatterns.features.calendar import civil_days
 from crimepatterns.features.neighbours import first_ring, second_ring
 
-__all__ = ["ScaleCounts", "log_likelihood", "spans_of", "surroundings"]
+__all__ = ["Happened", "ScaleCounts", "Weighed", "spans_of", "surroundings"]
 
 Reach = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Sums values of cells over what lies around each cell."""
 
 _AGES_DAYS = (28, 90, 365)
 _NO_EVENTS = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """What the rates take from the weights of ages alone, so that other numbers can be tried without counting anew.
+
+    Parameters
+    ----------
+    own : ndarray of float, shape (n_cells, n_origins)
+        Weighed incidents of each cell.
+    exposure : ndarray of float, shape (n_cells, n_origins)
+        Weighed periods times relative area.
+    city : ndarray of float, shape (n_origins,)
+        Rate of the whole city.
+    around, around_exposure : tuple of ndarray of float, shape (n_cells, n_origins)
+        The same as `own` and `exposure` over each reach, with one incident at the city's rate.
+    """
+
+    own: NDArray[np.float64] = field(repr=False)
+    exposure: NDArray[np.float64] = field(repr=False)
+    city: NDArray[np.float64] = field(repr=False)
+    around: tuple[NDArray[np.float64], ...] = field(repr=False)
+    around_exposure: tuple[NDArray[np.float64], ...] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,25 +102,73 @@ class ScaleCounts:
             recent_periods=(origins - since).astype(np.float64),
         )
 
+    def weigh(self, ages: NDArray[np.float64]) -> Weighed:
+        """Add up the counts by the weights of their ages."""
+        own = _weigh(ages, self.own)
+        length = (ages[:, None] * self.periods).sum(axis=0)
+        city = np.maximum(own.sum(axis=0), _NO_EVENTS) / (length * self.area.sum())
+        # One incident at the city's rate stands behind every reach, so that none is held to be impossible.
+        return Weighed(
+            own,
+            self.area[:, None] * length,
+            city,
+            tuple(_weigh(ages, counts) + 1.0 for counts in self.around),
+            tuple(area[:, None] * length + 1.0 / city for area in self.around_area),
+        )
+
     def rates(
-        self, shape: float, ages: NDArray[np.float64], mixture: NDArray[np.float64]
+        self, weighed: Weighed, shape: float, mixture: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Posterior mean rate per period before the level is set, and its gamma shape; (n_cells, n_origins) each."""
-        weighted = _weigh(ages, self.own)
-        length = (ages[:, None] * self.periods).sum(axis=0)
-        city = np.maximum(weighted.sum(axis=0), _NO_EVENTS) / (length * self.area.sum())
-        prior = mixture[0] * city[None, :]
-        for share, counts, area in zip(mixture[1:], self.around, self.around_area, strict=True):
-            # One incident at the city's rate stands behind every reach, so that none is held to be impossible.
-            prior = prior + share * (_weigh(ages, counts) + 1.0) / (area[:, None] * length + 1.0 / city)
-        posterior = shape + weighted
-        rate = self.area[:, None] * posterior / (shape / prior + self.area[:, None] * length)
+        prior = np.broadcast_to(mixture[0] * weighed.city, weighed.own.shape).copy()
+        for share, counts, exposure in zip(mixture[1:], weighed.around, weighed.around_exposure, strict=True):
+            part = share * counts
+            part /= exposure
+            prior += part
+        posterior = shape + weighed.own
+        rate = self.area[:, None] * posterior
+        rate /= np.divide(shape, prior, out=prior) + weighed.exposure
         return rate, posterior
 
     def level(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
         """Factor that sets the total of each origin to the recent one, shape (n_origins,)."""
         level: NDArray[np.float64] = (self.recent + 1.0) / (rate.sum(axis=0) * self.recent_periods + 1.0)
         return level
+
+
+@dataclass(frozen=True, eq=False)
+class Happened:
+    """Counts whose likelihood is asked many times; the few above zero are found once.
+
+    Parameters
+    ----------
+    some : ndarray of int, shape (n_positive,)
+        Where in the flat array a count is above zero.
+    counts : ndarray of int, shape (n_positive,)
+    above : tuple of ndarray of int
+        Which of them are above 0, 1, 2 and so on.
+    """
+
+    some: NDArray[np.int64] = field(repr=False)
+    counts: NDArray[np.integer] = field(repr=False)
+    above: tuple[NDArray[np.int64], ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, counts: NDArray[np.integer]) -> "Happened":
+        """Look at counts of any shape."""
+        some = np.flatnonzero(counts)
+        seen = counts.ravel()[some]
+        return cls(some, seen, tuple(np.flatnonzero(seen > step) for step in range(int(seen.max(initial=0)))))
+
+    def log_likelihood(self, mean: NDArray[np.float64], shape: NDArray[np.float64]) -> float:
+        """Log likelihood if they are negative binomial with these means and shapes, without log of factorials."""
+        ratio = mean / shape
+        found = -float(np.multiply(shape, np.log1p(ratio, out=ratio), out=ratio).sum())
+        mu, size = mean.ravel()[self.some], shape.ravel()[self.some]
+        found += float((self.counts * (np.log(mu) - np.log(size + mu))).sum())
+        for step, which in enumerate(self.above):
+            found += float(np.log(size[which] + step).sum())
+        return found
 
 
 def spans_of(periods: Periods) -> tuple[int, ...]:
@@ -118,20 +189,6 @@ def surroundings(grid: Grid) -> tuple[Reach, ...]:
         member = sparse.csr_array((np.ones(len(code)), (np.arange(len(code)), code)), shape=(len(code), len(names)))
         reaches.append(partial(_over_members, member))
     return tuple(reaches)
-
-
-def log_likelihood(counts: NDArray[np.integer], mean: NDArray[np.float64], shape: NDArray[np.float64]) -> float:
-    """Log likelihood of counts that are negative binomial with these means and shapes, without log of factorials.
-
-    Each arrives with shape (n_cells, n_origins). Sums run over the few counts above zero apart, since most are zero.
-    """
-    found = -float((shape * np.log1p(mean / shape)).sum())
-    some = np.nonzero(counts)
-    seen, mu, size = counts[some], mean[some], shape[some]
-    found += float((seen * (np.log(mu) - np.log(size + mu))).sum())
-    for step in range(int(seen.max(initial=0))):
-        found += float(np.log(size[seen > step] + step).sum())
-    return found
 
 
 def _over_members(member: sparse.csr_array, values: NDArray[np.float64]) -> NDArray[np.float64]:

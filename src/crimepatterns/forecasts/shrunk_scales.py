@@ -1,7 +1,8 @@
 """``shrunk_scales``: counts of several spans of time and reaches of space, weighed by what foretold later weeks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from crimepatterns.features.calendar import civil_days
 from crimepatterns.forecasts.negative_binomial import FittedNegativeBinomial, NegativeBinomial
 from crimepatterns.forecasts.predictive import forecast_from_mean, gamma_poisson_quantiles, period_lengths
 from crimepatterns.forecasts.recent import recent_window
-from crimepatterns.forecasts.scale_counts import ScaleCounts, log_likelihood, spans_of, surroundings
+from crimepatterns.forecasts.scale_counts import Happened, ScaleCounts, Weighed, spans_of, surroundings
 from crimepatterns.forecasts.shrunk_count import gamma_shape
 
 __all__ = ["FittedShrunkScales", "ShrunkScales"]
@@ -106,7 +107,7 @@ class FittedShrunkScales:
             spans_of(history.panel.periods),
             surroundings(history.grid),
         )
-        rate, posterior = scales.rates(self.shape, np.array(self.ages), np.array(self.mixture))
+        rate, posterior = scales.rates(scales.weigh(np.array(self.ages)), self.shape, np.array(self.mixture))
         window = recent_window(history, self.recent_days)
         panel_days = float(np.median(civil_days(history.panel.periods)))
         factor = (window.total + 1.0) / (float(rate.sum()) * window.days / panel_days + 1.0)
@@ -150,20 +151,29 @@ def _greatest_likelihood(
     reaches = len(start[2]) - 1
     begin = np.concatenate([[np.log(start[0])], [-0.5, -1.0, -1.5], np.full(reaches, -1.0)])
     bounds = [(-7.0, 7.0), *[(-8.0, 0.0)] * 3, *[(-8.0, 8.0)] * reaches]
-    found = optimize.minimize(
-        partial(_loss, scales, outcome, begin), begin, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60}
-    )
+
+    # A step in shape or mixture, as the gradient takes them, leaves the ages as they are.
+    @lru_cache(maxsize=4)
+    def weigh(ages: tuple[float, ...]) -> Weighed:
+        return scales.weigh(np.array(ages))
+
+    loss = partial(_loss, scales, weigh, Happened.of(outcome), begin)
+    found = optimize.minimize(loss, begin, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
     shape, ages, mixture = _unpacked(found.x)
     return float(shape), tuple(ages.tolist()), tuple(mixture.tolist())
 
 
 def _loss(
-    scales: ScaleCounts, outcome: NDArray[np.int32], begin: NDArray[np.float64], values: NDArray[np.float64]
+    scales: ScaleCounts,
+    weigh: Callable[[tuple[float, ...]], Weighed],
+    outcome: Happened,
+    begin: NDArray[np.float64],
+    values: NDArray[np.float64],
 ) -> float:
     shape, ages, mixture = _unpacked(values)
-    rate, posterior = scales.rates(shape, ages, mixture)
+    rate, posterior = scales.rates(weigh(tuple(ages.tolist())), shape, mixture)
     mean = scales.level(rate) * rate
-    return -log_likelihood(outcome, mean, posterior) + _RIDGE * float(((values - begin) ** 2).sum())
+    return -outcome.log_likelihood(mean, posterior) + _RIDGE * float(((values - begin) ** 2).sum())
 
 
 def _unpacked(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:

@@ -79,6 +79,14 @@ def test_as_of_drops_what_was_not_known_yet() -> None:
     assert (known["known_at"] < moment).all()
 
 
+def test_nothing_is_copied_where_everything_is_known() -> None:
+    incidents = make_incidents(1, delay_days=5.0)
+    after = incidents.table["known_at"].max() + pd.Timedelta(days=1)
+    assert incidents.as_of(after) is incidents
+    later = Incidents(incidents.table.set_axis(np.arange(len(incidents)) + 5), incidents.area)
+    assert list(later.as_of(after).table.index[:2]) == [0, 1]
+
+
 def test_a_history_ends_at_its_cutoff() -> None:
     archive = Archive(make_incidents(2, delay_days=3.0), GRID, 7)
     cutoff = START + pd.DateOffset(days=77)

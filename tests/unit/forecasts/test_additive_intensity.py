@@ -246,6 +246,14 @@ def test_planted_triggering_is_found_and_none_is_reported_where_there_is_none() 
     assert triggering(ARCHIVE.at(START + pd.DateOffset(days=70), target="theft")) is None
 
 
+def test_the_forecast_is_the_same_whether_triggering_is_told_or_not() -> None:
+    made = AdditiveIntensity().fit(HISTORY, rng=np.random.default_rng(0)).predict(HISTORY, NEXT)
+    quiet = AdditiveIntensity(tell_triggering=False).fit(HISTORY, rng=np.random.default_rng(0)).predict(HISTORY, NEXT)
+    np.testing.assert_array_equal(quiet.mean, made.mean)
+    assert "triggered_share" in made.parameters
+    assert "triggered_share" not in quiet.parameters
+
+
 def test_fitted_values_survive_a_copy() -> None:
     np.testing.assert_array_equal(
         dataclasses.replace(FITTED).predict(HISTORY, NEXT).mean, FITTED.predict(HISTORY, NEXT).mean

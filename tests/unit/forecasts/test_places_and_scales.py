@@ -18,6 +18,7 @@ from crimepatterns.errors import ForecastError
 from crimepatterns.forecasts.negative_binomial import NegativeBinomial
 from crimepatterns.forecasts.registry import make_forecaster
 from crimepatterns.forecasts.risk_terrain import FittedRiskTerrain, RiskTerrain
+from crimepatterns.forecasts.scale_counts import ScaleCounts, surroundings
 from crimepatterns.forecasts.shrunk_count import ShrunkCount
 from crimepatterns.forecasts.shrunk_scales import ShrunkScales
 from crimepatterns.forecasts.stack import FittedStack, Stack
@@ -84,6 +85,22 @@ def test_scales_trust_recent_weeks_where_places_move_and_all_of_them_where_they_
     assert drifting.ages[2] < 0.1
     assert stable.mixture[0] == pytest.approx(1.0, abs=0.6)
     assert sum(stable.mixture) == pytest.approx(1.0)
+
+
+def test_rates_of_scales_follow_their_formula() -> None:
+    counts, weights = draw(STABLE, 30), np.array([1.0, 0.7, 0.4, 0.2])
+    around = surroundings(GRID)[:1]
+    scales = ScaleCounts.at(counts, GRID.area_km2, np.array([20, 30]), (4, 13, 25), around)
+    rate, posterior = scales.rates(scales.weigh(weights), 0.8, np.array([0.6, 0.4]))
+    area = GRID.area_km2 / GRID.area_km2.mean()
+    for column, end in enumerate((20, 30)):
+        age = np.minimum(np.searchsorted([4, 13, 25], np.arange(end)[::-1], side="right"), 3)
+        own, length = counts[:, :end] @ weights[age], weights[age].sum()
+        city = own.sum() / (length * area.sum())
+        touching = (around[0](own) + 1.0) / (around[0](area) * length + 1.0 / city)
+        prior = 0.6 * city + 0.4 * touching
+        np.testing.assert_allclose(posterior[:, column], 0.8 + own)
+        np.testing.assert_allclose(rate[:, column], area * (0.8 + own) / (0.8 / prior + area * length))
 
 
 def test_scales_learn_from_the_neighbours_where_these_are_alike() -> None:

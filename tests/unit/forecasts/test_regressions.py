@@ -11,7 +11,7 @@ from crimepatterns.forecasts.negative_binomial_regression import (
     negative_binomial_regression,
 )
 from crimepatterns.forecasts.nonnegative_poisson import choose_nonnegative, fit_nonnegative
-from crimepatterns.forecasts.scale_counts import log_likelihood
+from crimepatterns.forecasts.scale_counts import Happened
 from crimepatterns.forecasts.stack_weights import mixture_weights
 
 
@@ -134,4 +134,4 @@ def test_the_likelihood_of_scales_is_the_negative_binomial_one() -> None:
     oracle = stats.nbinom.logpmf(counts, size, size / (size + mean)).sum()
     from scipy.special import gammaln
 
-    assert log_likelihood(counts, mean, size) == pytest.approx(oracle + gammaln(counts + 1).sum())
+    assert Happened.of(counts).log_likelihood(mean, size) == pytest.approx(oracle + gammaln(counts + 1).sum())
