@@ -97,8 +97,11 @@ def select_cells(scores: ArrayLike, area_km2: ArrayLike, budget: Budget) -> NDAr
 
 
 def _tie_groups(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the group of each value, 0 for the highest; a chain of near-equal neighbours is one group."""
-    order = np.argsort(-values, kind="stable")
+    """Return the group of each value, 0 for the highest; a chain of near-equal neighbours is one group.
+
+    So the order of equal values plays no part, and the quickest sort will do.
+    """
+    order = np.argsort(-values)
     ranked = values[order]
     starts = np.empty(len(ranked), dtype=bool)
     starts[:1] = False

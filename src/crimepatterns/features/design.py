@@ -225,8 +225,9 @@ class Design:
             known = name in self._panel.categories
             counts = self._panel.of(name) if known else np.zeros_like(together)
             together = together + counts
-            named[f"other_{name}_last_13"] = RunningTotals(counts).window_mean(rows, 13)
-            named[f"other_{name}_long_run"] = RunningTotals(counts).long_run_mean(rows)
+            totals = RunningTotals(counts)
+            named[f"other_{name}_last_13"] = totals.window_mean(rows, 13)
+            named[f"other_{name}_long_run"] = totals.long_run_mean(rows)
         named["others_last_4"] = RunningTotals(together).window_mean(rows, 4)
         return named
 

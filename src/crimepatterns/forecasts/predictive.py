@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from crimepatterns.domain.forecast import Forecast
 from crimepatterns.domain.history import History
@@ -17,6 +17,9 @@ __all__ = ["LEVELS", "forecast_from_mean", "gamma_poisson_quantiles", "period_le
 
 LEVELS: tuple[float, ...] = (0.05, 0.5, 0.95)
 """Quantiles that every forecast carries."""
+
+_FEW = 30.0
+"""Up to this mean counting up is quicker than solving for the quantile."""
 
 Quantiles = Mapping[float, NDArray[np.float64]]
 
@@ -65,7 +68,7 @@ def forecast_from_mean(
 
 def poisson_quantiles(mean: NDArray[np.float64]) -> Quantiles:
     """Quantiles of Poisson counts with these means, by level of `LEVELS`; same shape as `mean`."""
-    return {level: np.asarray(stats.poisson.ppf(level, mean), dtype=float) for level in LEVELS}
+    return {level: _poisson_quantile(level, mean) for level in LEVELS}
 
 
 def gamma_poisson_quantiles(mean: NDArray[np.float64], shape: NDArray[np.float64]) -> Quantiles:
@@ -80,6 +83,19 @@ def gamma_poisson_quantiles(mean: NDArray[np.float64], shape: NDArray[np.float64
     size = np.broadcast_to(shape[:, None], mean.shape)
     chance = size / (size + mean)
     return {level: np.asarray(stats.nbinom.ppf(level, size, chance), dtype=float) for level in LEVELS}
+
+
+def _poisson_quantile(level: float, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least count that is not exceeded with a chance of `level`; counted up, since nearly all cells expect few."""
+    flat = np.ravel(mean)
+    found, few = np.zeros(len(flat)), flat <= _FEW
+    left, count = np.flatnonzero(few), 0
+    while len(left := left[special.pdtr(count, flat[left]) < level]):
+        count += 1
+        found[left] = count
+    if not few.all():
+        found[~few] = stats.poisson.ppf(level, flat[~few])
+    return found.reshape(np.shape(mean))
 
 
 def period_lengths(history: History, periods: Periods) -> NDArray[np.float64]:

@@ -105,6 +105,13 @@ def test_gamma_shape_is_found_again_and_maximises_the_likelihood() -> None:
     assert likelihood(shape) >= max(likelihood(shape * 0.97), likelihood(shape * 1.03))
 
 
+def test_poisson_quantiles_are_those_of_scipy() -> None:
+    rng = np.random.default_rng(4)
+    mean = np.concatenate([rng.gamma(0.3, 3.0, 996), [0.0, 30.0, 30.1, 4_000.0]]).reshape(-1, 4)
+    for level, found in poisson_quantiles(mean).items():
+        np.testing.assert_array_equal(found, stats.poisson.ppf(level, mean))
+
+
 def test_shrunk_counts_quantiles_cover_what_happens() -> None:
     rng = np.random.default_rng(2)
     shape = np.full(20_000, 2.0)
