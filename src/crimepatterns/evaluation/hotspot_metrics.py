@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from crimepatterns.evaluation.selection import Budget, select_cells
+from crimepatterns.evaluation.selection import Budget, select_cells, select_each
 
 __all__ = ["Catch", "catch", "hit_rate", "hit_rate_curve", "pai", "pei", "rri"]
 
@@ -144,12 +144,13 @@ def hit_rate_curve(
     areas = np.asarray(area_km2, dtype=float)
     missed = [0] * len(expected) if outside is None else list(outside)
     total = float(sum(counts.sum() for counts in observed)) + sum(missed)
-    rows = [(0.0, 0.0)]
-    for share in sorted(area_shares):
-        budget = Budget(area_share=share)
-        hits = sum(float(select_cells(e, areas, budget) @ o) for e, o in zip(expected, observed, strict=True))
-        rows.append((share, _ratio(hits, total)))
-    return pd.DataFrame(rows, columns=["area_share", "hit_rate"])
+    shares = sorted(area_shares)
+    budgets = [Budget(area_share=share) for share in shares]
+    hits = np.zeros(len(shares))
+    for mean, happened in zip(expected, observed, strict=True):
+        hits += [float(chosen @ happened) for chosen in select_each(mean, areas, budgets)]
+    rows = [(share, _ratio(float(caught), total)) for share, caught in zip(shares, hits, strict=True)]
+    return pd.DataFrame([(0.0, 0.0), *rows], columns=["area_share", "hit_rate"])
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -3,6 +3,7 @@
 Ties at the cut share what is left of the budget in proportion, so that a score never depends on the order of cells.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crimepatterns.errors import DomainError
 
-__all__ = ["Budget", "select_cells"]
+__all__ = ["Budget", "select_cells", "select_each"]
 
 _TIE = 1e-9
 """Scores closer than this share of themselves are equal: clipping leaves areas equal only up to rounding."""
@@ -79,21 +80,28 @@ def select_cells(scores: ArrayLike, area_km2: ArrayLike, budget: Budget) -> NDAr
     >>> select_cells([5, 3, 3, 1], [1, 1, 1, 1], Budget(places=2))
     array([1. , 0.5, 0.5, 0. ])
     """
+    return select_each(scores, area_km2, (budget,))[0]
+
+
+def select_each(scores: ArrayLike, area_km2: ArrayLike, budgets: Sequence[Budget]) -> list[NDArray[np.float64]]:
+    """Select cells under several budgets of one kind, ranking them once; see `select_cells`."""
     values, areas = np.asarray(scores, dtype=float), np.asarray(area_km2, dtype=float)
     if values.shape != areas.shape or values.ndim != 1:
         raise DomainError(f"Scores and areas must have one value per cell, got {values.shape} and {areas.shape}.")
     if not np.isfinite(values).all() or (values < 0).any():
         raise DomainError("Scores must be finite and not negative.")
-    if budget.area_share is not None:
-        sizes, limit = areas, budget.area_share * float(areas.sum())
-        ranked_by = values / areas
-    else:
-        sizes, limit = np.ones_like(areas), float(budget.places or 0)
-        ranked_by = values
+    by_area = {budget.area_share is not None for budget in budgets}
+    if len(by_area) > 1:
+        raise DomainError("Budgets must be all of area or all of places to rank cells once.")
+    sizes, ranked_by = (areas, values / areas) if True in by_area else (np.ones_like(areas), values)
     group = _tie_groups(ranked_by)
     group_size = np.bincount(group, weights=sizes)
     before = np.cumsum(group_size) - group_size
-    return np.clip((limit - before) / group_size, 0.0, 1.0)[group]
+    limits = [
+        float(budget.places or 0) if budget.area_share is None else budget.area_share * float(areas.sum())
+        for budget in budgets
+    ]
+    return [np.clip((limit - before) / group_size, 0.0, 1.0)[group] for limit in limits]
 
 
 def _tie_groups(values: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crimepatterns.errors import DomainError
 from crimepatterns.evaluation.hotspot_metrics import Catch, catch, hit_rate, hit_rate_curve, pai, pei, rri
-from crimepatterns.evaluation.selection import Budget, select_cells
+from crimepatterns.evaluation.selection import Budget, select_cells, select_each
 
 AREAS = np.ones(10)
 OBSERVED = np.array([4, 0, 3, 0, 0, 2, 0, 0, 1, 0])
@@ -81,6 +81,15 @@ def test_curve_rises_from_zero_and_agrees_with_the_metric():
                  start=Catch(0, 0, 0, 0, 0))  # fmt: skip
     assert curve["hit_rate"].iloc[2] == pytest.approx(hit_rate(pooled))
     assert curve["hit_rate"].is_monotonic_increasing
+
+
+def test_several_budgets_are_those_of_each_alone_and_of_one_kind() -> None:
+    scores, areas = np.random.default_rng(3).gamma(0.5, size=40), np.linspace(0.2, 1.0, 40)
+    for budgets in ([Budget(area_share=0.1), Budget(area_share=0.4)], [Budget(places=3), Budget(places=9)]):
+        for budget, chosen in zip(budgets, select_each(scores, areas, budgets), strict=True):
+            np.testing.assert_array_equal(chosen, select_cells(scores, areas, budget))
+    with pytest.raises(DomainError, match="all of area or all of places"):
+        select_each(scores, areas, [Budget(places=3), Budget(area_share=0.1)])
 
 
 cells = st.integers(5, 60).flatmap(
