@@ -1,7 +1,8 @@
 """The model server under load, beside what most people would write: how many answers, how late, how soon, how large.
 
 ``python benchmarks/model_server.py`` makes a city of some 10,000 cells below ``--folder`` (once, a few minutes), then
-measures. Production middleware is on: a key, roles, rate buckets, request ids and the log of requests.
+measures. ``--config config/cities/chicago.yaml --root FOLDER`` measures that city instead, in a folder that may hold
+its models already. Production middleware is on: a key, roles, rate buckets, request ids and the log of requests.
 Latency at a given rate counts from the moment at which a request was due, so that a server that stalls is not spared.
 """
 
@@ -145,17 +146,18 @@ def raw(path: str, *, key: str | None = None, body: bytes | None = None, **heade
 # -- city and servers --------------------------------------------------------------------------------------------------
 
 
-def prepare(folder: Path, root: Path | None) -> tuple[Path, str]:
-    """Make the city once, and a key; return its config file and the key."""
+def prepare(folder: Path, root: Path | None, city: Path | None) -> tuple[Path, str]:
+    """Make the invented city, or the one asked for, once, and a key; return its config file and the key."""
     from crimepatterns.config import load_settings
     from crimepatterns.serving.security.keys import create_key
     from crimepatterns.serving.security.roles import Role
 
     folder.mkdir(parents=True, exist_ok=True)
-    default = yaml.safe_load((PROJECT / "config" / "cities" / "default.yaml").read_text())
-    source = {**default.get("source", {}), **CITY["source"]}  # type: ignore[dict-item]
+    asked = yaml.safe_load((city or PROJECT / "config" / "cities" / "default.yaml").read_text())
+    if city is None:
+        asked |= {**CITY, "source": {**asked["source"], **CITY["source"]}}  # type: ignore[dict-item]
     config = folder / "city.yaml"
-    config.write_text(yaml.safe_dump({**default, **CITY, "source": source, "root": str(root or folder)}))
+    config.write_text(yaml.safe_dump({**asked, "security": CITY["security"], "root": str(root or folder)}))
     settings = load_settings(config)
     if not (settings.root / "results" / settings.city / "forecasts").exists():
         from crimepatterns.forecasting import forecast
@@ -239,7 +241,7 @@ def measure_ours(port: int, config: Path, key: str, seconds: float) -> dict[str,
         )
         why = [raw(f"/v1/explanation/theft?cell={cell}", key=key) for cell in cells]
         told |= measured(process, "50/s explanation", port, why, rate=50, seconds=seconds)
-        for one in models.json()["loaded"]:
+        for one in (one for one in models.json()["loaded"] if one["category"] == "theft"):
             rows = scoring(address, headers, one, key)
             told |= measured(process, f"50/s prediction by {one['learner']}", port, rows, rate=50, seconds=seconds)
         told["memory, MB"], told["memory peak, MB"] = resident_mb(process), resident_mb(process, "VmHWM")
@@ -296,11 +298,12 @@ def main() -> None:
         default=Path(tempfile.gettempdir()) / "crimepatterns-model-server",
         help="where the city is made, or was made before",
     )
+    parser.add_argument("--config", type=Path, help="of another city than the invented one; it must know theft")
     parser.add_argument("--root", type=Path, help="a project folder with a city's results already in it")
     parser.add_argument("--seconds", type=float, default=20, help="of each measurement; the goal is stated for 60")
     parser.add_argument("--port", type=int, default=8801)
     asked = parser.parse_args()
-    config, key = prepare(asked.folder.resolve(), asked.root)
+    config, key = prepare(asked.folder.resolve(), asked.root, asked.config)
     told = measure_ours(asked.port, config, key, asked.seconds)
     rate, per_cpu = measure_peer(asked.port + 1, config, key, asked.folder.resolve(), asked.seconds / 2)
     told["endpoint of dicts, requests/s"], told["endpoint of dicts, requests per CPU second"] = rate, per_cpu

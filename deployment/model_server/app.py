@@ -6,8 +6,10 @@ CRIMEPATTERNS_CONFIG names the city file; the embedded default city where it is 
 import os
 
 from crimepatterns.config import load_settings
+from crimepatterns.serving.memory import keep_small
 from crimepatterns.serving.model_server.application import create_model_app
 from crimepatterns.serving.request_log import log_as_json
 
+keep_small()
 log_as_json(requests=True)
 app = create_model_app(load_settings(os.environ.get("CRIMEPATTERNS_CONFIG") or None))

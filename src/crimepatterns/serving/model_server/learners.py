@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from crimepatterns.errors import CrimePatternsError, ModelError, UntrustedModelError
 from crimepatterns.serving.failures import UnknownNameError
+from crimepatterns.serving.memory import give_back
 from crimepatterns.serving.model_server.forests import quick
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ def load_learners(models: Path, city: str, before: Learners) -> Learners:
         # The name of one city may begin with that of another.
         if found is not None and found.config.get("city") == city:
             loaded[name] = found
+        give_back()
     _use_one_thread()
     return Learners("ready", MappingProxyType(loaded), tuple(refused), versions)
 

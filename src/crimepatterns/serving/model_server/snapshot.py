@@ -31,7 +31,7 @@ class Answers:
     def __init__(self, most_bytes: int) -> None:
         self._most, self._size = most_bytes, 0
         self._kept: OrderedDict[Hashable, Payload] = OrderedDict()
-        self._guard = threading.Lock()
+        self._guard, self._making = threading.Lock(), threading.Lock()
 
     def find(self, key: Hashable) -> Payload | None:
         """Return an answer that is ready."""
@@ -42,15 +42,20 @@ class Answers:
             return found
 
     def make(self, key: Hashable, make: Callable[[], Payload]) -> Payload:
-        """Make an answer and keep it; two threads may make the same one at once, which harms nobody."""
-        made = make()
+        """Make an answer and keep it; one at a time, as eight large ones at once would need memory for eight."""
+        with self._making:
+            made = self.find(key)
+            if made is None:
+                made = make()
+                self._keep(key, made)
+        return made
+
+    def _keep(self, key: Hashable, made: Payload) -> None:
         with self._guard:
-            replaced = self._kept.pop(key, None)
-            self._size += _bytes_of(made) - (0 if replaced is None else _bytes_of(replaced))
+            self._size += _bytes_of(made)
             self._kept[key] = made
             while self._size > self._most and len(self._kept) > 1:
                 self._size -= _bytes_of(self._kept.popitem(last=False)[1])
-        return made
 
 
 @dataclass(frozen=True, eq=False)
