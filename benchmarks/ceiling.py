@@ -93,6 +93,7 @@ def main() -> None:
     """Measure the classes that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cities", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--classes", nargs="+", default=list(CITY_CLASSES), choices=CITY_CLASSES)
     parser.add_argument("--incidents", type=int, default=60_000)
     parser.add_argument("--categories", nargs="+", default=["theft", "burglary"])
@@ -105,12 +106,12 @@ def main() -> None:
     asked = parser.parse_args()
     parts = []
     for city_class in asked.classes:
-        for seed in range(FIRST_SEED, FIRST_SEED + asked.cities):
+        for seed in range(asked.first_seed, asked.first_seed + asked.cities):
             with tempfile.TemporaryDirectory(prefix="ceiling-") as folder:
                 tempfile.tempdir = folder
                 parts.append(one_city(city_class, seed, asked.models, asked.incidents, asked.categories))
                 tempfile.tempdir = None
-            print(parts[-1].round(3).to_string(header=seed == FIRST_SEED, index=False), flush=True)
+            print(parts[-1].round(3).to_string(header=seed == asked.first_seed, index=False), flush=True)
     report(pd.concat(parts, ignore_index=True), asked.models)
 
 

@@ -26,17 +26,25 @@ RECENT: tuple[float, ...] = (30.0, 14.0, 7.0, 3.0)
 
 _LIVES = (*MEMORIES, *RECENT)
 _OTHERS_LIVES = (float("inf"), 30.0)
+_MOVED: tuple[float, ...] = (float("inf"), 180.0)
+_DOUBT_INCIDENTS = 1.0
 _NEAR_M, _FAR_M = 200.0, 400.0
 _MOST_RELATED = 6
 _HISTORY, _RECENT, _NEIGHBOURS, _PLACE = (GROUPS.index(name) for name in (
     "long history", "recent events", "neighbours", "place features"
 ))  # fmt: skip
 
+
+def _level_name(memory: float) -> str:
+    return "level" if np.isinf(memory) else f"level {memory:.0f} d"
+
+
 COMPONENTS: tuple[str, ...] = (
     "count_eb",
-    *["level" if np.isinf(memory) else f"level {memory:.0f} d" for memory in MEMORIES],
+    *[_level_name(memory) for memory in MEMORIES],
     *[f"own cell {life:.0f} d" for life in RECENT],
     "around 30 d", "around 7 d", "further 30 d", "other categories 30 d", "area",
+    *[f"{_level_name(memory)} as other categories move" for memory in _MOVED],
 )  # fmt: skip
 """Names of the components, the plain shrunk count first."""
 
@@ -158,7 +166,24 @@ def components(state: State, prior: SpatialPrior, shape: float) -> NDArray[np.fl
     made[after + 2, _NEIGHBOURS] = far @ recent[0]
     made[after + 3, _RECENT] = state.others[:, 1].sum(axis=0)
     made[after + 4, _PLACE] = state.even
+    if len(state.others):
+        change = _others_change(state)
+        for row, memory in enumerate(_MOVED, start=after + 5):
+            level = made[1 + MEMORIES.index(memory)]
+            made[row] = level * np.minimum(change, 1.0)
+            made[row, _RECENT] += level.sum(axis=0) * np.maximum(change - 1.0, 0.0)
     return made
+
+
+def _others_change(state: State) -> NDArray[np.float64]:
+    """Tell how much more the related categories have in each cell of late than their long run there, shape (n_cells,).
+
+    (1 + N) / (1 + E): N is their count fading over 30 days, E what the cell's share of all their incidents would have
+    brought. A place that draws more of everything, or less, tells of the target too.
+    """
+    long_run, recent = state.others.sum(axis=0)
+    expected = long_run * (recent.sum() / max(float(long_run.sum()), 1e-12))
+    return np.asarray((_DOUBT_INCIDENTS + recent) / (_DOUBT_INCIDENTS + expected))
 
 
 def _spreads(grid: Grid) -> tuple[sparse.csr_array, sparse.csr_array]:

@@ -15,7 +15,7 @@ from crimepatterns.domain.protocols import ExplainingForecaster
 from crimepatterns.errors import DomainError
 from crimepatterns.evaluation.scoring_rules import poisson_deviance
 from crimepatterns.forecasts.additive_intensity import AdditiveIntensity, FittedAdditiveIntensity
-from crimepatterns.forecasts.additive_intensity_bank import COMPONENTS, components, prior_columns, states
+from crimepatterns.forecasts.additive_intensity_bank import COMPONENTS, State, components, prior_columns, states
 from crimepatterns.forecasts.city_level import CityLevel, fit_city_level
 from crimepatterns.forecasts.shrunk_count import ShrunkCount
 from crimepatterns.forecasts.spatial_prior import SpatialPrior, fit_spatial_prior
@@ -84,6 +84,23 @@ def test_the_first_component_is_the_plain_shrunk_count() -> None:
     theirs = plain.predict(HISTORY, NEXT).mean[:, 0]
     ours = made[0].sum(axis=0)
     np.testing.assert_allclose(ours / ours.sum(), theirs / theirs.sum(), rtol=1e-9)
+
+
+def test_a_level_moves_as_the_other_categories_do() -> None:
+    cells, rng = len(GRID), np.random.default_rng(3)
+    own = np.tile(rng.poisson(3.0, cells).astype(float), (8, 1))
+    others = np.array([[np.full(cells, 90.0), np.full(cells, 10.0)], [np.full(cells, 10.0), np.zeros(cells)]])
+    others[0, 1, 4], others[0, 1, 9] = 31.0, 0.0
+    prior = SpatialPrior((1.0, *[0.0] * 4), 1.0)
+    made = components(State(GRID, own, others, 900.0), prior, 1.0)
+    expected = others[:, 1].sum() / cells
+    for row, level in ((-2, made[1]), (-1, made[3])):
+        assert COMPONENTS[row].endswith("as other categories move")
+        change = made[row].sum(axis=0) / level.sum(axis=0)
+        np.testing.assert_allclose(change[[4, 9]], np.array([32.0, 1.0]) / (1 + expected))
+        recent = GROUPS.index("recent events")
+        np.testing.assert_allclose(made[row, recent, 4], level[:, 4].sum() * (change[4] - 1))
+        assert made[row, recent, 9] == 0  # less of everything is no recent event: all parts are smaller
 
 
 def test_where_neighbours_are_alike_it_beats_the_shrunk_count() -> None:
