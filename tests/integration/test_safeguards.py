@@ -15,9 +15,12 @@ from crimepatterns.city import City
 from crimepatterns.cli import app
 from crimepatterns.config import Settings, load_settings
 from crimepatterns.errors import ConfigError
+from crimepatterns.forecast_outputs.expectation import expect
 from crimepatterns.forecasting import explain
 from crimepatterns.operations.pipeline import StageOutcome, run_all, run_stage
 from crimepatterns.operations.sentences import sentence_of
+from crimepatterns.serving.model_server.answers import ARROW
+from crimepatterns.serving.model_server.application import create_model_app
 from crimepatterns.serving.web import create_app
 from crimepatterns.store.layers import read_layer
 from crimepatterns.visuals import frame
@@ -114,6 +117,46 @@ def test_the_page_and_its_addresses_warn(city: City_) -> None:
     assert answers(settings, "/api/scoreboard?category=drugs").json()["warning"].startswith(SAYS)
     assert answers(settings, "/api/scoreboard?category=theft").json()["warning"] is None
     assert answers(settings, "/api/plan").json()["facts"]["warnings"][0].startswith(SAYS)
+
+
+def test_the_pages_of_patterns_and_single_places_warn(city: City_) -> None:
+    settings, _, _ = city
+    assert SAYS in answers(settings, "/patterns?category=drugs").text
+    assert SAYS not in answers(settings, "/patterns?category=theft").text
+    assert SAYS in answers(settings, "/api/explain/drugs").text
+    told = expect(settings, category="drugs")
+    assert SAYS in told.sentence
+    assert str(told.to_json()["warning"]).startswith(SAYS)
+    assert expect(settings, category="theft").warning is None
+
+
+def test_the_model_server_warns(city: City_) -> None:
+    settings, _, _ = city
+
+    async def ask() -> dict[str, httpx.Response]:
+        server = create_model_app(settings)
+        transport = httpx.ASGITransport(server)
+        async with (
+            server.router.lifespan_context(server),
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8001") as client,
+        ):
+            drugs = await client.get("/v1/forecast/drugs")
+            cell = drugs.json()["columns"]["cell_id"][0]
+            return {
+                "forecast": drugs,
+                "theft": await client.get("/v1/forecast/theft"),
+                "cells": await client.post("/v1/score/drugs", json={"cells": [cell]}),
+                "explanation": await client.get("/v1/explanation/drugs", params={"cell": cell}),
+                "scorecard": await client.get("/v1/scorecard/drugs"),
+                "info": await client.get("/v1/info"),
+                "arrow": await client.get("/v1/forecast/drugs", headers={"accept": ARROW}),
+            }
+
+    told = event_loop.run(ask())
+    assert told.pop("theft").json()["warning"] is None
+    assert SAYS.encode() in told.pop("arrow").content
+    for name, answer in told.items():
+        assert SAYS in answer.text, name
 
 
 def answers(settings: Settings, address: str) -> httpx.Response:

@@ -46,6 +46,8 @@ class Expectation:
     chance_of_none : float
     intervals_from : str
         What the interval rests on.
+    warning : str or None
+        What must be kept in mind where the police find most of the category themselves.
     """
 
     category: str
@@ -60,6 +62,7 @@ class Expectation:
     confidence: float
     chance_of_none: float
     intervals_from: str
+    warning: str | None = None
 
     @property
     def sentence(self) -> str:
@@ -70,7 +73,7 @@ class Expectation:
             f"{self.place}: {self.expected:.1f} {self.category} expected from {self.start[:10]} to {last.date()}, "
             f"{100 * self.confidence:.0f} % interval {self.lower} to {self.upper}, chance of none {none} %. "
             f"By {self.model} on {self.cells} {'cell' if self.cells == 1 else 'cells'}; interval "
-            f"{self.intervals_from}."
+            f"{self.intervals_from}.{f' {self.warning}' if self.warning else ''}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -137,6 +140,7 @@ def expect(
         confidence=0.9 if learned is None else learned.confidence,
         chance_of_none=round(float(found.chance_of_none[0]), 6),
         intervals_from=_origin(facts),
+        warning=facts.get("warning"),
     )
 
 

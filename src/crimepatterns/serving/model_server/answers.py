@@ -17,7 +17,7 @@ __all__ = ["ARROW", "forecast_answer", "forecast_facts", "wanted_format"]
 
 ARROW = "application/vnd.apache.arrow.stream"
 
-_TOLD = ("model_version", "code_version", "data_digest", "run_date", "cutoff", "issued_at", "parameters")
+_TOLD = ("model_version", "code_version", "data_digest", "run_date", "cutoff", "issued_at", "parameters", "warning")
 
 
 def wanted_format(accept: str) -> Literal["json", "arrow"]:

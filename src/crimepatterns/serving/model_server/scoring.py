@@ -99,6 +99,7 @@ def score_rows(learner: Learner, columns: dict[str, list[Any]]) -> Payload:
             "model": learner.name,
             "version": learner.version,
             "rows": len(rows),
+            "warning": learner.config.get("warning"),
             "columns": {"expected": np.round(expected, 9), "chance_of_any": np.round(-np.expm1(-expected), 9)},
         }
     )
