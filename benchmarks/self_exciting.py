@@ -8,6 +8,7 @@ at equal density) or ``... nothing`` (cities in which nothing follows anything);
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -99,12 +100,14 @@ def fitted(incidents: Incidents) -> tuple[SelfExciting, float]:
     return found, time.process_time() - begin
 
 
-def recovery(cities: int, size: int, kinds: Sequence[str], walk_m: float) -> pd.DataFrame:
-    """Compare planted and found figures; kinds take turns."""
+def recovery(seeds: range, size: int, kinds: Sequence[str], walk_m: float, branching: float | None) -> pd.DataFrame:
+    """Compare planted and found figures; kinds take turns. Not shown counts as a branching of 0."""
     rows = []
-    for seed in range(cities):
+    for seed in seeds:
         rng = np.random.default_rng([seed, 2])
         planted = Excitation(rng.uniform(0.2, 0.5), rng.uniform(2.0, 8.0), rng.uniform(60.0, 140.0))
+        if branching is not None:
+            planted = replace(planted, branching=branching)
         kind = kinds[seed % len(kinds)]
         found, seconds = fitted(city(size, seed, planted, kind, walk_m)[0])
         row = {"kind": kind, "incidents": found.incidents, "cpu_s": seconds}
@@ -112,7 +115,7 @@ def recovery(cities: int, size: int, kinds: Sequence[str], walk_m: float) -> pd.
             row[name] = getattr(planted, name)
             row[f"{name}_error"] = getattr(found, name) / getattr(planted, name) - 1
         rows.append(row)
-        print(pd.DataFrame(rows[-1:]).round(3).to_string(header=seed == 0, index=False), flush=True)
+        print(pd.DataFrame(rows[-1:]).round(3).to_string(header=len(rows) == 1, index=False), flush=True)
     return pd.DataFrame(rows)
 
 
@@ -127,14 +130,11 @@ def growth(sizes: list[int]) -> None:
     print(f"exponent {np.polyfit(np.log(sizes), np.log(seconds), 1)[0]:.2f}")
 
 
-def nothing(cities: int, size: int) -> None:
+def nothing(seeds: range, size: int) -> None:
     """Print the share reported where nothing follows anything."""
-    shares = [
-        fitted(city(size, seed, Excitation(0.0, 5.0, 90.0), KINDS[seed % 4])[0])[0].share for seed in range(cities)
-    ]
-    print(
-        f"{cities} cities of {size:,} without followers: greatest share {max(shares):.3f}, mean {np.mean(shares):.4f}"
-    )
+    shares = [fitted(city(size, seed, Excitation(0.0, 5.0, 90.0), KINDS[seed % 4])[0])[0].share for seed in seeds]
+    told = f"greatest share {max(shares):.3f}, mean {np.mean(shares):.4f}"
+    print(f"{len(seeds)} cities of {size:,} without followers: {told}")
 
 
 def main() -> None:
@@ -142,17 +142,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["recovery", "growth", "nothing"], nargs="?", default="recovery")
     parser.add_argument("--cities", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=100_000)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 30_000, 100_000, 300_000, 1_000_000])
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=[*KINDS, "blocks"])
     parser.add_argument("--walk-m", type=float, default=60.0, help="Yearly walk of hot places of a wrong background.")
+    parser.add_argument("--branching", type=float, help="Planted in every city; by default drawn from 0.2 to 0.5.")
     asked = parser.parse_args()
+    seeds = range(asked.first_seed, asked.first_seed + asked.cities)
     if asked.part == "growth":
         growth(asked.sizes)
     elif asked.part == "nothing":
-        nothing(asked.cities, asked.size)
+        nothing(seeds, asked.size)
     else:
-        table = recovery(asked.cities, asked.size, asked.kinds, asked.walk_m)
+        table = recovery(seeds, asked.size, asked.kinds, asked.walk_m, asked.branching)
         errors = [name for name in table.columns if name.endswith("_error")]
         summary = pd.concat([table.groupby("kind")[errors].mean(), table[errors].mean().to_frame("all").T])
         print(summary.round(3).to_string())

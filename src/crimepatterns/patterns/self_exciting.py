@@ -20,11 +20,7 @@ from crimepatterns.domain.area import StudyArea
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns.self_exciting_background import Background, Raster
-from crimepatterns.patterns.self_exciting_likelihood import (
-    LONGEST_HALF_LIFE_DAYS,
-    Likelihood,
-    Parameters,
-)
+from crimepatterns.patterns.self_exciting_likelihood import Likelihood, Parameters
 from crimepatterns.patterns.self_exciting_pairs import EarlierIncidents
 from crimepatterns.patterns.self_exciting_process import Excitation
 
@@ -66,7 +62,7 @@ class SelfExciting:
         What is explained.
     gain : float
         How much likelier the followers make the record than background and what lasts alone, nats. None are shown
-        below 12.5, or where the half-life would be 30 days or more.
+        below 12.5, or where the half-life would be 30 days or the half-distance 300 m or more.
     chance : ndarray of float, shape (incidents,)
         Chance of each explained incident that another one brought it, in order of time.
     row : ndarray of int, shape (incidents,)
@@ -158,7 +154,7 @@ def self_exciting(
         )
     found, likelihood = _Fit(incidents.area, record, rng).run()
     gain, explained = likelihood.gain(found), likelihood.explained
-    shown = 2.0 * gain >= _SHOWN and found.excitation.half_life_days < 0.99 * LONGEST_HALF_LIFE_DAYS
+    shown = 2.0 * gain >= _SHOWN and found.is_inside
     parameters = {
         "first_day": round(likelihood.first_day - record.day[0]), "left_out_days": record.left_out,
         "reach_m": round(likelihood.pairs.reach_m), "reach_days": round(likelihood.pairs.reach_days), "seed": seed,
@@ -273,8 +269,9 @@ class _Fit:
         first = max(record.since, record.day[0] + min(pairs.reach_days, (record.last - record.day[0]) / 4.0))
         course, total = _course(record.day, weight, first, record.last)
         return Likelihood(
-            record.day, np.maximum(shape, 1e-13) * course, total, pairs, self._spreads, self._shares, first, record.last
-        )
+            record.day, np.maximum(shape, 1e-13) * course, total, pairs, self._spreads, self._shares, first,
+            record.last, weight,
+        )  # fmt: skip
 
 
 def _course(day: Floats, weight: Floats, first: float, last: float) -> tuple[Floats, float]:

@@ -22,13 +22,15 @@ __all__ = ["Background", "Raster"]
 WIDTHS_M: tuple[float, ...] = (0.0, 40.0, 60.0, 85.0, 120.0, 170.0, 240.0, 340.0, 480.0, 680.0, 960.0)
 """Standard deviations by which incidents are spread, metres; 0 is the cell of the raster itself."""
 
-NEIGHBOURS: tuple[int, ...] = (4, 12, 36)
+NEIGHBOURS: tuple[int, ...] = (4, 12, 36, 144)
 """So many other incidents lie within the spread of one, for each surface."""
 
-MEMORY_NEIGHBOURS = 20
+MEMORY_NEIGHBOURS: tuple[int, ...] = (20, 80)
 MEMORY_DAYS = 60.0
-"""Half-life of a surface that follows slow changes."""
+"""Half-life of the surfaces that follow slow changes."""
 
+_ALL_NEIGHBOURS = (*NEIGHBOURS, *MEMORY_NEIGHBOURS)
+_MOST_COUNTED = 36
 _MOST_CELLS = 400_000
 _FINEST_M = 50.0
 _BLOCK_DAYS = 21.0
@@ -127,7 +129,8 @@ class Background:
         """
         even = np.full(len(self.day), 1.0 / self.raster.inside.sum())
         apart = [self._apart(weight, neighbours, gap_days) for neighbours in NEIGHBOURS]
-        levels = np.column_stack([even, *apart, self._remembered(weight, gap_days)])
+        remembered = [self._remembered(weight, neighbours, gap_days) for neighbours in MEMORY_NEIGHBOURS]
+        levels = np.column_stack([even, *apart, *remembered])
         return _mixed(levels, weight) / self.raster.cell_m**2
 
     def _apart(self, weight: Floats, neighbours: int, gap_days: float) -> Floats:
@@ -140,9 +143,9 @@ class Background:
             found[low:high] = self._read(surface, low, high)
         return found
 
-    def _remembered(self, weight: Floats, gap_days: float) -> Floats:
+    def _remembered(self, weight: Floats, neighbours: int, gap_days: float) -> Floats:
         """Surface of the incidents far enough in time, fading with it, so that it follows slow changes."""
-        day, kinds, found = self.day, self._kinds[MEMORY_NEIGHBOURS], np.empty(len(self.day))
+        day, kinds, found = self.day, self._kinds[neighbours], np.empty(len(self.day))
         for low, high in self._blocks:
             first, last = day[low], day[high - 1]
             span = slice(*np.searchsorted(day, [first - 4.0 * MEMORY_DAYS, last + 4.0 * MEMORY_DAYS]))
@@ -177,15 +180,17 @@ class Background:
     def _kinds(self) -> dict[int, NDArray[np.int64]]:
         """Number of each incident's width, by how many neighbours it is to hold."""
         places = np.column_stack([self.x, self.y])
-        wanted = sorted({*NEIGHBOURS, MEMORY_NEIGHBOURS})
-        most = [min(number, len(places) - 1) + 1 for number in wanted]
-        reach = cKDTree(places).query(places, k=most)[0]
+        # Twice the width holds about four times as many, which need not be searched for.
+        counted = {number: number if number <= _MOST_COUNTED else number // 4 for number in _ALL_NEIGHBOURS}
+        wanted = sorted(set(counted.values()))
+        reach = cKDTree(places).query(places, k=[min(number, len(places) - 1) + 1 for number in wanted])[0]
         # A Gaussian holds about as much as a disc of twice its variance.
         middles = np.sqrt(np.asarray(WIDTHS_M[:-1]) * np.asarray(WIDTHS_M[1:]))
         middles[0] = WIDTHS_M[1] / 2.0
+        widths = {number: reach[:, k] / np.sqrt(2.0) for k, number in enumerate(wanted)}
         return {
-            number: np.searchsorted(middles, reach[:, k] / np.sqrt(2.0)).astype(np.int64)
-            for k, number in enumerate(wanted)
+            number: np.searchsorted(middles, widths[near] * np.sqrt(number / near)).astype(np.int64)
+            for number, near in counted.items()
         }
 
 

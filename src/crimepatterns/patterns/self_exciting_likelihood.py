@@ -11,22 +11,27 @@ from scipy import optimize
 from crimepatterns.patterns.self_exciting_pairs import EarlierIncidents
 from crimepatterns.patterns.self_exciting_process import Excitation
 
-__all__ = ["LASTING_SPREADS_M", "LONGEST_HALF_LIFE_DAYS", "Likelihood", "Parameters"]
+__all__ = ["LASTING_SPREAD_M", "Likelihood", "Parameters"]
 
 LONGEST_HALF_LIFE_DAYS = 30.0
-"""What fades more slowly is a place that changes, not incidents that bring others."""
+LONGEST_HALF_DISTANCE_M = 300.0
+"""What fades more slowly or reaches further is a place that changes, not incidents that bring others."""
 
 _LEAST = 1e-300
-LASTING_SPREADS_M = (30.0, 80.0, 200.0)
-"""Standard deviations of what earlier incidents tell of the place alone, metres."""
+LASTING_SPREAD_M = 30.0
+"""Standard deviation of what earlier incidents tell of the place alone, metres."""
+
+_DOUBT = 4.0
+"""One over the squared relative error of the background: where it expects fewer, an earlier incident tells little."""
 
 _BOUNDS = (
     (-3.0, 3.0),
     (-9.0, np.log(0.98)),
     (np.log(np.log(2.0) / LONGEST_HALF_LIFE_DAYS), np.log(np.log(2.0) / 0.04)),
-    (1.0, np.log(425.0)),
-    *((-9.0, np.log(0.98)),) * len(LASTING_SPREADS_M),
+    (1.0, np.log(LONGEST_HALF_DISTANCE_M / np.sqrt(2.0 * np.log(2.0)))),
+    (-9.0, 4.0),
 )
+_LEAST_LASTING = 0.05
 _STEP = 1e-3
 _STRETCH_DAYS = 14.0
 
@@ -41,27 +46,35 @@ class Parameters:
     ----------
     level : float
     excitation : Excitation
-    lasting : tuple of float
-        Incidents per earlier one that come as readily late as soon, within each of `LASTING_SPREADS_M`: they tell of a
-        place that has become busy, not of followers.
+    lasting : float
+        Incidents per earlier one, if it is told from the background for sure, that come as readily late as soon: they
+        tell of a place that is busier than its background, not of followers.
     """
 
     level: float
     excitation: Excitation
-    lasting: tuple[float, ...] = (1e-3,) * len(LASTING_SPREADS_M)
+    lasting: float = _LEAST_LASTING
 
     @property
     def vector(self) -> Floats:
-        """Logarithms of level, branching, decay per day, spread and what lasts, shape (4 + n_lasting,)."""
+        """Logarithms of level, branching, decay per day, spread and what lasts, shape (5,)."""
         one = self.excitation
-        return np.log([self.level, max(one.branching, 1e-4), one.decay_per_day, one.spread_m, *self.lasting])
+        return np.log([self.level, max(one.branching, 1e-4), one.decay_per_day, one.spread_m, self.lasting])
+
+    @property
+    def is_inside(self) -> bool:
+        """Tell whether half-life and half-distance stay below the greatest ones that are looked for."""
+        one = self.excitation
+        return (
+            one.half_life_days < 0.99 * LONGEST_HALF_LIFE_DAYS and one.half_distance_m < 0.99 * LONGEST_HALF_DISTANCE_M
+        )
 
     @classmethod
     def of(cls, vector: Floats) -> "Parameters":
         """Read them back from logarithms."""
-        level, branching, decay, spread, *lasting = (float(one) for one in np.exp(vector))
+        level, branching, decay, spread, lasting = (float(one) for one in np.exp(vector))
         excitation = Excitation(branching, float(np.log(2.0)) / decay, spread * float(np.sqrt(2.0 * np.log(2.0))))
-        return cls(level, excitation, tuple(lasting))
+        return cls(level, excitation, lasting)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +94,8 @@ class Likelihood:
         Share of a Gaussian of each standard deviation around each incident that lies inside the study area.
     first_day, last_day : float
         Days that are explained.
+    weight : ndarray of float, shape (n,)
+        Chance of each incident that no other one brought it, as the background was estimated with.
     """
 
     day: Floats = field(repr=False)
@@ -91,6 +106,7 @@ class Likelihood:
     shares: Floats = field(repr=False)
     first_day: float
     last_day: float
+    weight: Floats = field(repr=False)
 
     @property
     def explained(self) -> NDArray[np.bool_]:
@@ -103,18 +119,27 @@ class Likelihood:
 
     def background_chance(self, parameters: Parameters) -> Floats:
         """Return the chance of each incident that no other one brought it, shape (n,)."""
-        own = parameters.level * self.background + self.lasting @ np.asarray(parameters.lasting)
+        own = parameters.level * self.background + self.lasting * parameters.lasting
         return own / np.maximum(own + self.brought(parameters.excitation), _LEAST)
 
     @cached_property
+    def telling(self) -> Floats:
+        """How much each incident tells of its place alone, shape (n,).
+
+        Were the true background the estimated one times a gamma variable of shape `_DOUBT`, one more incident where M
+        are expected would raise what is expected of the place by 1 / (`_DOUBT` + M) of itself. An incident that another
+        one brought tells nothing.
+        """
+        expected = self.background * 4.0 * np.pi * LASTING_SPREAD_M**2 * self.pairs.reach_days
+        return self.weight * expected / (_DOUBT + expected)
+
+    @cached_property
     def lasting(self) -> Floats:
-        """Per unit of what lasts: its intensity at each incident, per day and square metre, shape (n, n_lasting)."""
-        columns = []
-        for spread in LASTING_SPREADS_M:
-            near = np.exp(self.pairs.squared_m2 * np.float32(-0.5 / spread**2))
-            scale = 1.0 / (self.pairs.reach_days * 2.0 * np.pi * spread**2)
-            columns.append(scale * _summed(self.pairs.later, near, len(self.day)))
-        return np.column_stack(columns)
+        """Per unit of what lasts: its intensity at each incident, per day and square metre, shape (n,)."""
+        near = np.exp(self.pairs.squared_m2 * np.float32(-0.5 / LASTING_SPREAD_M**2))
+        near *= self.telling.astype(np.float32)[self.pairs.earlier]
+        summed = _summed(self.pairs.later, near, len(self.day))
+        return summed / (self.pairs.reach_days * 2.0 * np.pi * LASTING_SPREAD_M**2)
 
     def maximise(
         self, start: Parameters, *, chosen: NDArray[np.bool_] | None = None, excited: bool = True
@@ -124,6 +149,8 @@ class Likelihood:
         pairs = self.pairs.of(explained)
         times = float(self.explained.sum()) / max(int(explained.sum()), 1)
         vector, bounds = start.vector, np.array(_BOUNDS)
+        # Slopes by logarithms vanish at nothing: what has gone there would stay.
+        vector[4] = max(vector[4], np.log(_LEAST_LASTING))
         if not excited:
             vector[1] = bounds[1, 0]
             bounds[1:4] = vector[1:4, None]
@@ -171,14 +198,14 @@ class Likelihood:
         """Log-likelihood and its slope by the logarithms."""
         one = Parameters.of(vector)
         own, parts, lasting = self._parts(one, explained, pairs)
-        total = own + parts[0] + lasting.sum(axis=1)
+        total = own + parts[0] + lasting
         expected, change = self._expected(one.excitation, self.first_day, self.last_day)
-        last = self._expected_lasting(self.first_day, self.last_day) * np.asarray(one.lasting)
+        last = one.lasting * self._expected_lasting(self.first_day, self.last_day)
         level = one.level * self.background_total
-        value = times * float(np.log(np.maximum(total, _LEAST)).sum()) - level - expected - float(last.sum())
+        value = times * float(np.log(np.maximum(total, _LEAST)).sum()) - level - expected - last
         inverse = times / np.maximum(total, _LEAST)
-        seen = [own @ inverse, *(part @ inverse for part in parts), *(inverse @ lasting)]
-        return value, np.array(seen) - np.array([level, expected, *change, *last])
+        seen = [own @ inverse, *(part @ inverse for part in parts), lasting @ inverse]
+        return value, np.array(seen) - np.array([level, expected, *change, last])
 
     def _parts(
         self, one: Parameters, explained: NDArray[np.bool_], pairs: EarlierIncidents
@@ -194,7 +221,7 @@ class Likelihood:
             _summed(pairs.later, kernel if factor is None else kernel * factor, len(self.day))[explained]
             for factor in factors
         ]
-        return one.level * self.background[explained], parts, self.lasting[explained] * np.asarray(one.lasting)
+        return one.level * self.background[explained], parts, one.lasting * self.lasting[explained]
 
     def _expected(self, excitation: Excitation, first: float, last: float) -> tuple[float, Floats]:
         """Followers expected in a stretch of days inside the study area, and the slopes by decay and spread."""
@@ -212,12 +239,12 @@ class Likelihood:
         by_spread = within_slope * float(brought.sum()) + within * excitation.branching * float(in_time @ share_slope)
         return expected, np.array([by_decay, by_spread])
 
-    def _expected_lasting(self, first: float, last: float) -> Floats:
-        """Per unit of what lasts, what is expected in a stretch of days inside the study area, shape (n_lasting,)."""
+    def _expected_lasting(self, first: float, last: float) -> float:
+        """Per unit of what lasts, what is expected in a stretch of days inside the study area."""
         reach = self.pairs.reach_days
         in_time = (np.clip(last - self.day, 0.0, reach) - np.clip(first - self.day, 0.0, reach)) / reach
-        within = -np.expm1(-0.5 * np.square(self.pairs.reach_m / np.array(LASTING_SPREADS_M)))
-        return np.array([in_time @ self._share(spread)[0] for spread in LASTING_SPREADS_M]) * within
+        within = -np.expm1(-0.5 * (self.pairs.reach_m / LASTING_SPREAD_M) ** 2)
+        return float(in_time @ (self.telling * self._share(LASTING_SPREAD_M)[0])) * within
 
     def _share(self, spread: float) -> tuple[Floats, Floats]:
         """Share inside the study area by the bank, and its slope by the log of the spread."""
@@ -231,19 +258,19 @@ class Likelihood:
     def _slopes(self, one: Parameters, explained: NDArray[np.bool_], pairs: EarlierIncidents) -> Floats:
         """Slope of each stretch of days by the logarithms, shape (n_stretches, n)."""
         own, parts, lasting = self._parts(one, explained, pairs)
-        inverse = 1.0 / np.maximum(own + parts[0] + lasting.sum(axis=1), _LEAST)
+        inverse = 1.0 / np.maximum(own + parts[0] + lasting, _LEAST)
         day = self.day[explained]
         edges = np.linspace(
             self.first_day, self.last_day, max(2, round((self.last_day - self.first_day) / _STRETCH_DAYS)) + 1
         )
         at = np.clip(np.searchsorted(edges, day, side="right") - 1, 0, len(edges) - 2)
-        slopes = np.column_stack([_summed(at, part * inverse, len(edges) - 1) for part in (own, *parts, *lasting.T)])
+        slopes = np.column_stack([_summed(at, part * inverse, len(edges) - 1) for part in (own, *parts, lasting)])
         # The background follows the record's own course in time: its expected number is the number it explains.
         slopes[:, 0] -= slopes[:, 0].mean()
         for k, (first, last) in enumerate(pairwise(edges)):
             expected, change = self._expected(one.excitation, float(first), float(last))
-            last_here = self._expected_lasting(float(first), float(last)) * np.asarray(one.lasting)
-            slopes[k, 1:] -= [expected, *change, *last_here]
+            lasts = one.lasting * self._expected_lasting(float(first), float(last))
+            slopes[k, 1:] -= [expected, *change, lasts]
         return slopes
 
 

@@ -12,7 +12,7 @@ from crimepatterns.domain.area import StudyArea, empty_neighbourhoods
 from crimepatterns.domain.incidents import Incidents
 from crimepatterns.errors import PatternError
 from crimepatterns.patterns.self_exciting import SelfExciting, self_exciting
-from crimepatterns.patterns.self_exciting_background import Background, Raster
+from crimepatterns.patterns.self_exciting_background import WIDTHS_M, Background, Raster
 from crimepatterns.patterns.self_exciting_likelihood import Likelihood, Parameters
 from crimepatterns.patterns.self_exciting_pairs import EarlierIncidents
 from crimepatterns.patterns.self_exciting_process import Excitation, Record, simulate
@@ -124,12 +124,13 @@ def test_the_slope_is_that_of_the_likelihood(record: Record, utc_area: StudyArea
     assert shape.min() > 0
     pairs = EarlierIncidents.find(record.x, record.y, record.day, reach_m=250.0, reach_days=30.0)
     spreads = np.geomspace(25.0, 400.0, 7)
+    weight = np.random.default_rng(0).uniform(0.2, 1.0, len(record))
     likelihood = Likelihood(
         record.day, shape * 9.0, 9.0 * (DAYS - 30.0), pairs, spreads,
-        np.array([raster.share_within(one) for one in spreads]), 30.0, DAYS,
+        np.array([raster.share_within(one) for one in spreads]), 30.0, DAYS, weight,
     )  # fmt: skip
     explained = likelihood.explained
-    at = Parameters(1.1, Excitation(0.3, 5.0, 70.0), (0.05, 0.1, 0.02)).vector
+    at = Parameters(1.1, Excitation(0.3, 5.0, 70.0), 0.1).vector
 
     def value(vector: np.ndarray) -> float:
         return likelihood._value(vector, explained, pairs.of(explained), 1.0)[0]
@@ -137,6 +138,35 @@ def test_the_slope_is_that_of_the_likelihood(record: Record, utc_area: StudyArea
     slope = likelihood._value(at, explained, pairs.of(explained), 1.0)[1]
     # Single precision of the pairs limits the step.
     assert optimize.approx_fprime(at, value, 1e-4) == pytest.approx(slope, rel=0.02, abs=1.0)
+
+
+def test_an_incident_tells_of_its_place_only_where_many_are_expected() -> None:
+    days = np.array([0.0, 10.0, 20.0])
+    # All at one place: a quiet one, a busy one, and a busy one where another incident brought it.
+    background, weight = np.array([1e-9, 1.0, 1.0]), np.array([1.0, 1.0, 0.0])
+    pairs = EarlierIncidents.find(np.zeros(3), np.zeros(3), days, reach_m=150.0, reach_days=40.0)
+    likelihood = Likelihood(days, background, 1.0, pairs, np.ones(2), np.ones((2, 3)), 0.0, 30.0, weight)
+    assert likelihood.telling == pytest.approx([0.0, 1.0, 0.0], abs=1e-3)
+    assert likelihood.lasting == pytest.approx([0.0, 0.0, 1.0 / (40.0 * 2.0 * np.pi * 30.0**2)], rel=1e-3, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("half_life", "half_distance", "inside"), [(5.0, 90.0, True), (30.0, 90.0, False), (5.0, 300.0, False)]
+)
+def test_what_is_very_slow_or_wide_counts_as_a_place_that_changes(
+    half_life: float, half_distance: float, inside: bool
+) -> None:
+    assert Parameters(1.0, Excitation(0.3, half_life, half_distance)).is_inside is inside
+
+
+@pytest.mark.parametrize("neighbours", [12, 36, 144])
+def test_a_spread_holds_as_many_others_as_it_says(neighbours: int, record: Record, utc_area: StudyArea) -> None:
+    kinds = Background(Raster.over(utc_area, record.x, record.y), record.x, record.y, record.day)._kinds
+    # A Gaussian holds about as much as a disc of twice its variance.
+    radius = np.sqrt(2.0) * np.asarray(WIDTHS_M)[kinds[neighbours]][::20]
+    apart = np.hypot(record.x[::20, None] - record.x, record.y[::20, None] - record.y)
+    held = (apart <= radius[:, None]).sum(axis=1) - 1
+    assert np.median(held) == pytest.approx(neighbours, rel=0.25)
 
 
 def test_pairs_are_those_of_plain_counting(record: Record) -> None:
