@@ -1,7 +1,9 @@
 """Borders of the bins of weighted rows found in one go: scikit-learn sorts the rows anew for each of them."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,11 @@ _LARGEST = 1e300
 """scikit-learn keeps infinity for what is not known."""
 
 
+_GUARD = threading.Lock()
+_inside: list[Any] = []
+"""scikit-learn's own function, once for each block that runs: threads of one worker may fit at once."""
+
+
 @contextmanager
 def borders_in_one_go() -> Iterator[None]:
     """Let histogram boosting find the borders of bins by `weighted_borders` inside the block; they are the same.
@@ -23,21 +30,24 @@ def borders_in_one_go() -> Iterator[None]:
     """
     from sklearn.ensemble._hist_gradient_boosting import binning
 
-    plain = getattr(binning, "_find_binning_thresholds", None)
-    if plain is None:
+    if not hasattr(binning, "_find_binning_thresholds"):
         yield
         return
-
-    def quick(values: Floats, max_bins: int, sample_weight: Floats | None = None) -> Any:
-        if sample_weight is None:
-            return plain(values, max_bins)
-        return weighted_borders(values, sample_weight, max_bins)
-
-    binning._find_binning_thresholds = quick  # noqa: SLF001
+    with _GUARD:
+        plain = _inside[0] if _inside else binning._find_binning_thresholds  # noqa: SLF001
+        _inside.append(plain)
+        binning._find_binning_thresholds = partial(_borders, plain)  # noqa: SLF001
     try:
         yield
     finally:
-        binning._find_binning_thresholds = plain  # noqa: SLF001
+        with _GUARD:
+            _inside.pop()
+            if not _inside:
+                binning._find_binning_thresholds = plain  # noqa: SLF001
+
+
+def _borders(plain: Any, values: Floats, max_bins: int, sample_weight: Floats | None = None) -> Any:
+    return plain(values, max_bins) if sample_weight is None else weighted_borders(values, sample_weight, max_bins)
 
 
 def weighted_borders(values: Floats, weights: Floats, max_bins: int) -> Floats:

@@ -37,3 +37,13 @@ def test_a_fit_is_the_same_inside_and_the_library_is_as_before_afterwards() -> N
         raise ZeroDivisionError
     np.testing.assert_array_equal(found, expected)
     assert binning._find_binning_thresholds is plain
+
+
+def test_blocks_of_threads_that_overlap_leave_the_library_as_it_was() -> None:
+    plain = binning._find_binning_thresholds
+    first, second = borders_in_one_go(), borders_in_one_go()
+    with first:
+        second.__enter__()
+    assert binning._find_binning_thresholds is not plain, "the second block still runs"
+    second.__exit__(None, None, None)
+    assert binning._find_binning_thresholds is plain
