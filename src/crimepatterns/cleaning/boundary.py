@@ -8,6 +8,7 @@ import shapely
 from numpy.typing import NDArray
 
 from crimepatterns.domain.area import StudyArea, choose_metric_crs, empty_neighbourhoods
+from crimepatterns.domain.uniting import united
 from crimepatterns.errors import StudyAreaError
 
 __all__ = ["area_around", "area_from_polygons"]
@@ -55,7 +56,7 @@ def area_from_polygons(
         west, south, east, north = parts.to_crs("EPSG:4326").total_bounds
         crs = choose_metric_crs([(west + east) / 2], [(south + north) / 2])
     named = parts if neighbourhoods is None else _polygons(neighbourhoods, "study_area.neighbourhoods")
-    whole = shapely.union_all(_valid(parts.to_crs(crs).geometry.to_numpy()))
+    whole = united(_valid(parts.to_crs(crs).geometry.to_numpy()))
     return StudyArea(
         name,
         _only_polygons(shapely.buffer(whole, buffer_m) if buffer_m else whole),

@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from crimepatterns.domain.grid import Grid
+from crimepatterns.domain.uniting import united
 from crimepatterns.errors import DomainError
 
 __all__ = [
@@ -112,7 +113,7 @@ def line_lengths(grid: Grid, lines: Shapes) -> sparse.csr_array:
     border = shapely.length(shapely.intersection(shapely.boundary(cells[cell]), lines[line]))
     shared = np.flatnonzero(border > 1e-9 * np.maximum(length, 1.0))
     if shared.size:
-        outline = shapely.boundary(shapely.union_all(cells))
+        outline = shapely.boundary(united(cells))
         outer = shapely.length(
             shapely.intersection(
                 shapely.intersection(shapely.boundary(cells[cell[shared]]), lines[line[shared]]), outline
@@ -139,7 +140,7 @@ def covered_share(grid: Grid, polygons: Shapes) -> NDArray[np.float64]:
     """
     covered = np.zeros(len(grid))
     if len(polygons):
-        parts = shapely.get_parts(shapely.union_all(polygons))
+        parts = shapely.get_parts(united(polygons))
         covered = np.asarray(overlaps(grid, parts).sum(axis=1), dtype=np.float64)
     share: NDArray[np.float64] = np.clip(covered / _cell_areas(grid), 0.0, 1.0)
     return share

@@ -8,6 +8,7 @@ from libpysal.weights import Queen
 
 from crimepatterns.domain.area import StudyArea, choose_metric_crs, empty_neighbourhoods
 from crimepatterns.domain.grid import Grid
+from crimepatterns.domain.uniting import united
 from crimepatterns.errors import GridError, StudyAreaError
 
 CRS = "EPSG:32616"
@@ -26,6 +27,13 @@ lattices = st.tuples(
 )
 
 
+def test_a_union_of_cells_loses_no_piece() -> None:
+    """A lattice of which GEOS 3.14 leaves a hundredth out."""
+    cells = Grid.square(make_area(), cell_size_m=681.9421254610742, rotation_deg=0.03125).cells.geometry.to_numpy()
+    assert united(cells).area == pytest.approx(RING.area, rel=1e-6)
+    assert united(cells[:1]).equals(cells[0])
+
+
 @given(lattices)
 @settings(max_examples=40, deadline=None)
 def test_lattice_tiles_the_area_without_gap_or_overlap(lattice: tuple[str, float, tuple[float, float], float]) -> None:
@@ -33,7 +41,7 @@ def test_lattice_tiles_the_area_without_gap_or_overlap(lattice: tuple[str, float
     make = Grid.square if kind == "square" else Grid.hexagon
     grid = make(make_area(), cell_size_m=size, origin=origin, rotation_deg=rotation)
     assert grid.area_km2.sum() == pytest.approx(RING.area / 1e6, rel=1e-9)
-    assert shapely.union_all(grid.cells.geometry.to_numpy()).area == pytest.approx(RING.area, rel=1e-6)
+    assert united(grid.cells.geometry.to_numpy()).area == pytest.approx(RING.area, rel=1e-6)
 
 
 @given(lattices, st.integers(0, 2**32 - 1))
