@@ -15,6 +15,7 @@ from crimepatterns.config import Settings
 from crimepatterns.decisions.challenge_rules import NIJ
 from crimepatterns.domain.area import choose_metric_crs
 from crimepatterns.domain.map_units import metres_per_unit
+from crimepatterns.domain.uniting import united
 from crimepatterns.errors import ConfigError, DomainError, MissingInputError, SchemaError
 from crimepatterns.evaluation.map_score import MapScore, score_map
 from crimepatterns.evaluation.selection import Budget, select_cells
@@ -268,10 +269,10 @@ def _study_area(settings: Settings, plane: _Plane) -> tuple[float | None, str]:
     if settings.study_area.boundary is None:
         return None, "all cells of the map"
     try:
-        boundary = gpd.read_file(settings.study_area.boundary).to_crs(plane.crs).union_all()
+        parts = gpd.read_file(settings.study_area.boundary).to_crs(plane.crs).geometry.to_numpy()
     except (OSError, ValueError) as error:
         raise DomainError(f"study_area.boundary {settings.study_area.boundary} cannot be read: {error}") from error
-    return float(boundary.area) * plane.scale**2 / 1e6, "study_area.boundary"
+    return float(united(shapely.make_valid(parts)).area) * plane.scale**2 / 1e6, "study_area.boundary"
 
 
 def _sentences(score: MapScore, facts: Mapping[str, Any]) -> list[str]:

@@ -8,24 +8,24 @@ from numpy.typing import NDArray
 
 __all__ = ["united"]
 
-_SNAP_M = 1e-6
+_SNAP = 1e-6
 _WHOLE = 1 - 1e-6
 
 
 def united(polygons: NDArray[np.object_] | Sequence[shapely.Geometry]) -> shapely.Geometry:
-    """Unite polygons in metres.
+    """Unite polygons in a projected system.
 
     Where edges all but meet, GEOS 3.14 may leave a whole piece out of a union, without an error. Nothing is lost once
-    corners are moved to the next micrometre; that union is taken where it covers more.
+    corners are moved to the next millionth of the unit; that union is taken where it covers more.
 
     Parameters
     ----------
     polygons : sequence of Polygon or MultiPolygon
-        Valid, in a projected reference system.
+        Valid.
 
     Returns
     -------
     Polygon or MultiPolygon
     """
-    plain, snapped = shapely.union_all(polygons), shapely.union_all(polygons, grid_size=_SNAP_M)
+    plain, snapped = shapely.union_all(polygons), shapely.union_all(polygons, grid_size=_SNAP)
     return plain if plain.area >= _WHOLE * snapped.area else snapped

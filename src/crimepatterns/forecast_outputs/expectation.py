@@ -15,6 +15,7 @@ from scipy import sparse
 from crimepatterns.city import City
 from crimepatterns.config import Settings
 from crimepatterns.domain.grid import Grid
+from crimepatterns.domain.uniting import united
 from crimepatterns.errors import ConfigError, MissingInputError
 from crimepatterns.evaluation.unions import CITY, Unions
 from crimepatterns.forecast_outputs.areas import expect_unions
@@ -180,7 +181,7 @@ def _shares(grid: Grid, path: Path) -> NDArray[np.float64]:
         ) from error
     if drawn.crs is None:
         raise ConfigError(f"{path} does not name its reference system: write it as GeoJSON in degrees, or with a .prj.")
-    shape = shapely.make_valid(drawn.to_crs(grid.area.crs).geometry.union_all())
+    shape = united(shapely.make_valid(drawn.to_crs(grid.area.crs).geometry.to_numpy()))
     areas = grid.cells.geometry.area.to_numpy()
     shares = np.clip(shapely.area(shapely.intersection(grid.cells.geometry.to_numpy(), shape)) / areas, 0.0, 1.0)
     if not shares.any():

@@ -27,6 +27,8 @@ RECENT: tuple[float, ...] = (30.0, 14.0, 7.0, 3.0)
 _LIVES = (*MEMORIES, *RECENT)
 _OTHERS_LIVES = (float("inf"), 30.0)
 _MOVED: tuple[float, ...] = (float("inf"), 180.0)
+"""Half-lives of the levels that also move as the other categories do, days."""
+
 _DOUBT_INCIDENTS = 1.0
 _NEAR_M, _FAR_M = 200.0, 400.0
 _MOST_RELATED = 6

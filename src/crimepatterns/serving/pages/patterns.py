@@ -38,15 +38,21 @@ def patterns_page(results: Results, category: Category | None) -> dict[str, Any]
         sources = [*sorted((results.layout.patterns / category.slug).glob("*.parquet")), results.layout.study_area]
         return results.cache.get(("part", category.slug, make.__name__), sources, lambda: make(results, category))
 
-    return {
-        "status": status(results),
-        "category": category,
-        "panels": part("panels", lambda: of(surface_panels)) or [],
+    panels = part("panels", lambda: of(surface_panels)) or []
+    told = {
         "clusters": part("clusters", lambda: of(_clusters)),
         "scan": part("scan", lambda: of(_scan)),
         "knox": part("knox", lambda: of(_knox)),
         "chains": part("chains", lambda: of(_chains)),
         "concentration": part("concentration", lambda: of(_concentration)),
+    }
+    every = [*(one["facts"] for one in panels), *(one for one in told.values() if one is not None)]
+    return {
+        "status": status(results),
+        "category": category,
+        "warning": next((one["warning"] for one in every if one.get("warning")), None),
+        "panels": panels,
+        **told,
         "cards": part("cards", lambda: card_rows(results)),
         "absent": part.absent,
     }
@@ -109,6 +115,7 @@ def _told(results: Results, facts: dict[str, Any]) -> dict[str, Any]:
         "sentence": with_place_names(str(facts.get("sentence", "")), names),
         "null": facts.get("null", ""),
         "window": facts.get("window", ""),
+        "warning": facts.get("warning"),
         "parameters": parameters_told(facts.get("parameters", {})),
     }
 
